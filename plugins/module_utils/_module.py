@@ -1,0 +1,129 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The only file that knows AnsibleModule: shared arguments, one way out, one way to fail."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback
+
+from ansible_collections.shoal.swarm.plugins.module_utils._client import (
+    Connection,
+    Engine,
+    connect,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._diff import (
+    HAS_JSONDIFF,
+    changes,
+    for_ansible,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    MissingLibrary,
+    SwarmError,
+    Unreachable,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
+
+CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "docker_host": {
+        "type": "str",
+        "default": "unix:///var/run/docker.sock",
+        "fallback": (env_fallback, ["DOCKER_HOST"]),
+        "aliases": ["docker_url"],
+    },
+    "tls_hostname": {"type": "str", "fallback": (env_fallback, ["DOCKER_TLS_HOSTNAME"])},
+    "api_version": {
+        "type": "str",
+        "default": "auto",
+        "fallback": (env_fallback, ["DOCKER_API_VERSION"]),
+        "aliases": ["docker_api_version"],
+    },
+    "timeout": {
+        "type": "int",
+        "default": 60,
+        "fallback": (env_fallback, ["DOCKER_TIMEOUT"]),
+    },
+    "ca_path": {"type": "path", "aliases": ["ca_cert", "tls_ca_cert", "cacert_path"]},
+    "client_cert": {"type": "path", "aliases": ["tls_client_cert", "cert_path"]},
+    "client_key": {"type": "path", "aliases": ["tls_client_key", "key_path"]},
+    "tls": {"type": "bool", "default": False, "fallback": (env_fallback, ["DOCKER_TLS"])},
+    "use_ssh_client": {"type": "bool", "default": False},
+    "validate_certs": {
+        "type": "bool",
+        "default": False,
+        "fallback": (env_fallback, ["DOCKER_TLS_VERIFY"]),
+        "aliases": ["tls_verify"],
+    },
+}
+# What the Docker CLI looks for in the folder that DOCKER_CERT_PATH names.
+CERTIFICATE_FILES = {"ca_path": "ca.pem", "client_cert": "cert.pem", "client_key": "key.pem"}
+WAIT_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "wait": {"type": "bool", "default": True},
+    "wait_timeout": {"type": "int", "default": 120},
+}
+
+UseCase = Callable[[Engine, Mapping[str, Any], Run], tuple[Outcome[Any], dict[str, Any]]]
+
+
+def make_module(arguments: Mapping[str, Mapping[str, Any]], **rules: Any) -> AnsibleModule:
+    """An AnsibleModule with the connection options beside the module's own."""
+    return AnsibleModule(
+        argument_spec={**CONNECTION_ARGUMENTS, **arguments},
+        supports_check_mode=True,
+        required_together=[("client_cert", "client_key"), *rules.pop("required_together", [])],
+        **rules,
+    )
+
+
+def run(module: AnsibleModule, use_case: UseCase) -> None:
+    """Carry out a task that changes things, and leave by the one door there is."""
+    try:
+        if not HAS_JSONDIFF:
+            raise MissingLibrary(
+                "the Python library jsondiff is missing on this host: install the package "
+                "python3-jsondiff, or `pip install jsondiff`, or apply the role shoal.swarm.engine"
+            )
+        outcome, facts = use_case(
+            connect(connection(module)), module.params, Run(check_mode=module.check_mode)
+        )
+    except SwarmError as error:
+        module.fail_json(msg=str(error))
+    for warning in outcome.warnings:
+        module.warn(warning)
+    module.exit_json(
+        changed=outcome.changed,
+        diff=for_ansible(outcome.actions),
+        changes=changes(outcome.actions),
+        **facts,
+    )
+
+
+def inform(
+    module: AnsibleModule,
+    gather: Callable[[Engine, Mapping[str, Any], Run], dict[str, Any]],
+    without_engine: Mapping[str, Any],
+) -> None:
+    """Carry out a task that only reads; a host without Docker is an answer, too."""
+    try:
+        how = Run(check_mode=module.check_mode)
+        facts = gather(connect(connection(module)), module.params, how)
+    except (MissingLibrary, Unreachable) as error:
+        facts = {**without_engine, "error": str(error)}
+    except SwarmError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, **facts)
+
+
+def connection(module: AnsibleModule) -> Connection:
+    options = {part.name: module.params[part.name] for part in fields(Connection)}
+    folder = os.environ.get("DOCKER_CERT_PATH")
+    if folder:
+        for option, file in CERTIFICATE_FILES.items():
+            options[option] = options[option] or os.path.join(folder, file)
+    return Connection(**options)

@@ -1,0 +1,247 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each option said once: a row names it, its type, where the API keeps it and how it compares.
+
+The argument spec, the wanted document, the comparison and the before and after that users see all
+derive from the rows. `None` means the task does not manage the option; an explicit empty value
+(`[]`, `{}`, `""`) clears it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.module_utils._units import (
+    bytes_of,
+    cpus,
+    duration,
+    nano_cpus,
+    nanoseconds,
+    size,
+)
+
+# In place of the value of an option whose group was given as `{}`.
+CLEARED = object()
+
+SECRET = "(secret)"
+CHANGED_SECRET = "(secret, changed)"
+
+
+def same(value: Any) -> Any:
+    return value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How a kind of value is written by people, kept by the API, compared and shown."""
+
+    type: str
+    elements: str | None = None
+    to_api: Callable[[Any], Any] = same
+    to_user: Callable[[Any], Any] = same
+    # Applied to API values on both sides before they are compared: fills in what the engine
+    # would, sorts what has no order.
+    canonical: Callable[[Any], Any] = same
+    # What the API holds when the value is "empty"; a stored nil is read as this.
+    empty: Any = None
+    # Whether a stored value is the wanted one, where that is more than equality.
+    matches: Callable[[Any, Any], bool] = lambda stored, value: bool(stored == value)
+    # The value to store, from the stored one and the wanted one: keeps what the task cannot see.
+    combine: Callable[[Any, Any], Any] = lambda _stored, value: value
+
+
+def _sorted(values: Sequence[Any] | None) -> list[Any]:
+    return sorted(values or [])
+
+
+def text_of(value: Any) -> str:
+    """A label's or variable's value as the API keeps it: YAML's `yes` and 1 are text there."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def _named_texts(value: Mapping[Any, Any]) -> dict[str, str]:
+    if any(str(name) == "" for name in value):
+        raise InvalidOption("an entry has an empty name, which the engine would keep as it is")
+    return {str(name): text_of(item) for name, item in value.items()}
+
+
+TEXT = Kind("str", empty="")
+INTEGER = Kind("int", empty=0)
+NUMBER = Kind("float", empty=0)
+BOOLEAN = Kind("bool", empty=False)
+DURATION = Kind("str", to_api=nanoseconds, to_user=duration, empty=0)
+SIZE = Kind("str", to_api=bytes_of, to_user=size, empty=0)
+CPUS = Kind("float", to_api=nano_cpus, to_user=cpus, empty=0)
+MAPPING = Kind(
+    "dict",
+    to_api=_named_texts,
+    canonical=lambda value: dict(value or {}),
+    empty={},
+)
+TEXTS = Kind("list", elements="str", canonical=lambda value: list(value or []), empty=[])
+TEXT_SET = Kind("list", elements="str", canonical=_sorted, empty=[])
+
+
+def labels_beside(prefix: str) -> Kind:
+    """Labels of which those with the prefix are somebody else's: not shown, not compared, kept."""
+
+    def ours(labels: Mapping[str, str] | None) -> dict[str, str]:
+        return {key: text for key, text in (labels or {}).items() if not key.startswith(prefix)}
+
+    def combine(before: Mapping[str, str], value: Mapping[str, str]) -> dict[str, str]:
+        kept = {key: text for key, text in before.items() if key.startswith(prefix)}
+        return {**value, **kept}
+
+    return replace(MAPPING, canonical=ours, combine=combine)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One option."""
+
+    name: str
+    kind: Kind
+    path: tuple[str, ...] = ()
+    # What the engine does where nothing is stored; compared as if it were stored.
+    default: Any = None
+    # The API version that knows the field; older engines drop it without a word.
+    since: str = "1.25"
+    secret: bool = False
+    # Parts of the argument spec that only Ansible looks at: choices, aliases, no_log ...
+    argument: Mapping[str, Any] = field(default_factory=dict)
+    # Suboptions: rows of their own, with full paths.
+    rows: tuple[Row, ...] = ()
+
+
+def argument_spec(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """What AnsibleModule needs to know of these rows."""
+    return {row.name: _argument(row) for row in rows}
+
+
+def _argument(row: Row) -> dict[str, Any]:
+    argument: dict[str, Any] = {"type": row.kind.type, **row.argument}
+    if row.kind.elements:
+        argument["elements"] = row.kind.elements
+    if row.secret:
+        argument["no_log"] = True
+    if row.rows:
+        argument["options"] = argument_spec(row.rows)
+    return argument
+
+
+def wanted(rows: Sequence[Row], params: Mapping[str, Any]) -> dict[str, Any]:
+    """The rows that the task manages, by dotted option name, as API values.
+
+    A group of suboptions given as `{}` returns each of them to the engine's default.
+    """
+    values: dict[str, Any] = {}
+    for name, row, value in _given(rows, params, ""):
+        try:
+            values[name] = _unset(row) if value is CLEARED else row.kind.to_api(value)
+        except InvalidOption as error:
+            raise InvalidOption(f"{name}: {error}") from None
+    return values
+
+
+def _given(
+    rows: Sequence[Row], params: Mapping[str, Any], prefix: str
+) -> Iterator[tuple[str, Row, Any]]:
+    for row in rows:
+        value = params.get(row.name)
+        if value is None:
+            continue
+        name = f"{prefix}{row.name}"
+        if not row.rows:
+            yield name, row, value
+        elif all(part is None for part in value.values()):
+            yield from ((f"{name}.{part.name}", part, CLEARED) for part in row.rows)
+        else:
+            yield from _given(row.rows, value, f"{name}.")
+
+
+def _unset(row: Row) -> Any:
+    return row.kind.empty if row.default is None else row.default
+
+
+def leaves(rows: Sequence[Row], prefix: str = "") -> Iterator[tuple[str, Row]]:
+    """Every row that holds a value, by its dotted option name."""
+    for row in rows:
+        if row.rows:
+            yield from leaves(row.rows, f"{prefix}{row.name}.")
+        else:
+            yield f"{prefix}{row.name}", row
+
+
+def refuse_newer(rows: Sequence[Row], params: Mapping[str, Any], api_version: str) -> None:
+    """Refuse options that the negotiated API would silently drop (moby adjustForAPIVersion)."""
+    for name, row, value in _given(rows, params, ""):
+        if value is not CLEARED and _number(row.since) > _number(api_version):
+            raise InvalidOption(
+                f"{name} needs Docker API {row.since}, and this engine and client settled on "
+                f"{api_version}: upgrade the engine, or remove the option"
+            )
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
+
+
+def stored(document: Mapping[str, Any], row: Row) -> Any:
+    """What the API document holds for this row, or what the engine does where it holds nothing."""
+    value: Any = document
+    for key in row.path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    if value is None:
+        return _unset(row)
+    return value
+
+
+def equal(row: Row, before: Any, value: Any) -> bool:
+    """Whether the stored value `before` is what the task wants."""
+    return row.kind.matches(row.kind.canonical(before), row.kind.canonical(value))
+
+
+def merged(
+    rows: Sequence[Row], document: Mapping[str, Any], values: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The stored document with only the real differences changed.
+
+    An equal value is not written even where the document holds nil for it: a default that is
+    written out is a difference for the engine, and restarts tasks.
+    """
+    result = copy.deepcopy(dict(document))
+    for name, row in leaves(rows):
+        if name not in values:
+            continue
+        before = stored(document, row)
+        if not equal(row, before, values[name]):
+            _put(result, row.path, row.kind.combine(before, values[name]))
+    return result
+
+
+def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    for key in path[:-1]:
+        if not isinstance(document.get(key), dict):
+            document[key] = {}
+        document = document[key]
+    document[path[-1]] = value
+
+
+def shown(rows: Sequence[Row], document: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The named options as a user would write them, to be shown as before or after."""
+    result: dict[str, Any] = {}
+    for name, row in leaves(rows):
+        if name in names:
+            value = row.kind.canonical(stored(document, row))
+            result[name] = SECRET if row.secret and value else row.kind.to_user(value)
+    return result

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Carry out a plan. The only reader of check mode, and the only place that retries a write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    AlreadyInSwarm,
+    AmbiguousWrite,
+    Locked,
+    NameTaken,
+    NotConverged,
+    NotFound,
+    OutOfSequence,
+    Unreachable,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
+    Membership,
+    NodeState,
+    membership,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action, Plan
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
+    Clock,
+    Look,
+    Verdict,
+    wait_until,
+)
+
+# Two writers of one object's labels lose about every second race; ten in a row they do not.
+ATTEMPTS = 10
+# Raft needs a few election rounds to find a new leader; reads fail until then.
+SETTLE_SECONDS = 30.0
+
+# The engine itself gives a join 20 s before it answers its client (moby daemon/cluster/swarm.go).
+JOIN_SECONDS = 25.0
+
+# After these the world may be other than we saw it: look again before judging.
+# An engine that says it is locked although it is in no swarm has cleared what was left (20.10).
+_LOOK_AGAIN = (OutOfSequence, AmbiguousWrite, NameTaken, NotFound, AlreadyInSwarm, Locked)
+
+Observed = TypeVar("Observed")
+Operation = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """How this task runs: whether it may write, and by which clock it waits."""
+
+    check_mode: bool = False
+    clock: Clock = field(default_factory=Clock)
+
+
+@dataclass(frozen=True)
+class Outcome(Generic[Observed]):
+    """What was done (or would be), and what was seen last."""
+
+    actions: tuple[Action, ...]
+    warnings: tuple[str, ...]
+    observed: Observed
+    check_mode: bool
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.actions)
+
+
+def reconcile(
+    engine: Engine,
+    observe: Callable[[], Observed],
+    decide: Callable[[Observed], Plan],
+    run: Run,
+    operations: Mapping[str, Operation] | None = None,
+) -> Outcome[Observed]:
+    """Observe, decide and apply until nothing is left to do.
+
+    An action names a method of the engine, or one of `operations`. When a write fails because
+    somebody else was faster, or in a way that does not tell whether it was carried out, the state
+    is read again and the rest is decided anew: the plan that is empty then is the proof of success.
+    """
+    done: list[Action] = []
+    in_doubt: list[Action] = []
+    for attempt in range(1, ATTEMPTS + 1):
+        observed = patiently(observe, run.clock) if attempt > 1 else observe()
+        plan = decide(observed)
+        still_due = {action.summary for action in plan.actions}
+        done += [action for action in in_doubt if action.summary not in still_due]
+        in_doubt = []
+        if run.check_mode or not plan.changed:
+            actions = (*done, *plan.actions)
+            return Outcome(actions, plan.warnings, observed, run.check_mode)
+        for action in plan.actions:
+            try:
+                _operation(engine, action, operations or {})(**action.arguments)
+            except _LOOK_AGAIN as error:
+                if attempt == ATTEMPTS:
+                    raise
+                if isinstance(error, AmbiguousWrite):
+                    in_doubt = [action]
+                run.clock.sleep(0.05 * attempt)
+                break
+            done.append(action)
+        else:
+            if not plan.continues:
+                observed = patiently(observe, run.clock)
+                return Outcome(tuple(done), plan.warnings, observed, False)
+    raise NotConverged(
+        f"after {ATTEMPTS} rounds there is still something to do: {sorted(still_due)}"
+    )
+
+
+def _operation(engine: Engine, action: Action, operations: Mapping[str, Operation]) -> Operation:
+    operation: Operation = operations.get(action.operation) or getattr(engine, action.operation)
+    return operation
+
+
+def converge(
+    outcome: Outcome[Observed],
+    what: str,
+    observe: Callable[[], Observed],
+    judge: Callable[[Observed], Look],
+    timeout: float,
+    run: Run,
+) -> Outcome[Observed]:
+    """Wait until what is observed is judged done, beginning with what was seen last.
+
+    In check mode nothing has been done that could be waited for.
+    """
+    if run.check_mode:
+        return outcome
+    seen = [outcome.observed]
+
+    def look() -> Look:
+        verdict = judge(seen[-1])
+        if verdict.verdict is Verdict.WAIT:
+            seen.append(observe())
+            verdict = judge(seen[-1])
+        return verdict
+
+    wait_until(what, look, timeout, run.clock)
+    return replace(outcome, observed=seen[-1])
+
+
+def patiently(
+    read: Callable[[], Observed], clock: Clock, seconds: float = SETTLE_SECONDS
+) -> Observed:
+    """Read, waiting out an election or an engine that restarts."""
+    deadline = clock.now() + seconds
+    while True:
+        try:
+            return read()
+        except (AmbiguousWrite, Unreachable) as error:
+            if clock.now() >= deadline:
+                raise type(error)(
+                    f"{error} (and so for {seconds:g} s: is the quorum lost?)", error.status
+                ) from error
+        clock.sleep(1.0)
+
+
+def settled_membership(engine: Engine, run: Run) -> Membership:
+    """This host's membership, after an init or join that somebody else has just begun.
+
+    What is still pending when the engine's own time for it is over is a join that hangs.
+    """
+    deadline = run.clock.now() + JOIN_SECONDS
+    while True:
+        member = membership(engine.info())
+        if member.state is not NodeState.PENDING or run.clock.now() >= deadline:
+            return member
+        run.clock.sleep(0.5)

@@ -1,0 +1,1277 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Hosts with a Docker Engine each, in memory: the one fake of these tests.
+
+A `Daemon` stands where the SDK's session does, so everything from `_client.Engine` upwards is the
+real code. It answers as Engine 20.10 does, with the same texts; test_memory_swarm.py runs the same
+steps against it and against a real engine. Time passes only when somebody sleeps in it.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import requests.exceptions
+
+from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
+from ansible_collections.shoal.swarm.plugins.module_utils._membership import root_ca_digest
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock
+
+Document = dict[str, Any]
+Fault = Callable[["Daemon", Callable[[], Any]], Any]
+
+NOT_MANAGER = (
+    'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect '
+    "this node to swarm and try again."
+)
+WORKER = (
+    "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. "
+    "Please run this command on a manager node or promote the current node to a manager."
+)
+LOCKED = (
+    "Swarm is encrypted and needs to be unlocked before it can be used. Please use "
+    '"docker swarm unlock" to unlock it.'
+)
+LEAVE_LOCKED = (
+    "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message."
+)
+ALREADY = (
+    'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join '
+    "another one."
+)
+NOT_PART = "This node is not part of a swarm"
+LEAVE_MANAGER = (
+    "You are attempting to leave the swarm on a node that is participating as a manager. "
+)
+LAST_MANAGER = (
+    "Removing the last manager erases all current state of the swarm. Use `--force` to ignore this "
+    "message."
+)
+LOSES_QUORUM = (
+    "Removing this node leaves {left} managers out of {managers}. Without a Raft quorum your swarm "
+    "will be inaccessible. The only way to restore a swarm that has lost consensus is to "
+    "reinitialize it with `--force-new-cluster`. Use `--force` to suppress this message."
+)
+JOIN_TIMEOUT = (
+    "Timeout was reached before node joined. The attempt to join the swarm will continue in the "
+    'background. Use the "docker info" command to see the current swarm status of your node.'
+)
+REFUSED_CONNECTION = (
+    'rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing '
+    'dial tcp {address}: connect: connection refused"'
+)
+OTHER_CA = "remote CA does not match fingerprint. Expected: {digest}"
+WRONG_TOKEN = (
+    "rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster"
+)
+NO_LEADER = (
+    "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few "
+    "managers are online. Make sure more than half of the managers are online."
+)
+DEADLINE = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
+LOST_LEADER = "rpc error: code = Unknown desc = node lost leader status"
+OUT_OF_SEQUENCE = "rpc error: code = Unknown desc = update out of sequence"
+PRECONDITION = "rpc error: code = FailedPrecondition desc = "
+INVALID = "rpc error: code = InvalidArgument desc = "
+
+HOUR = 3600 * 10**9
+# How long the engine itself waits for a join, for a refused connection, for a leader.
+JOIN_SECONDS = 20
+DIAL_SECONDS = 10
+RAFT_SECONDS = 20
+
+
+class Refusal(Exception):
+    """An answer with an error's status."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the SDK's session returns, as far as `_client` looks at it."""
+
+    status_code: int
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode()
+
+    @property
+    def reason(self) -> str:
+        return ""
+
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+
+@dataclass
+class Delays:
+    """Seconds until what was accepted is so. Nothing takes time unless a test says so."""
+
+    join: float = 0.0
+    role: float = 0.0
+    reachable: float = 0.0
+    rotation: float = 0.0
+    task: float = 0.0
+    # Until the tasks of a removed service have stopped.
+    stop: float = 0.0
+    # A node that is gone is called down after some heartbeats.
+    down: float = 14.0
+    # How long reads still answer after the quorum is lost.
+    stale: float = 15.0
+
+
+class World:
+    """The hosts, the swarms among them, one clock, and the faults that are to come."""
+
+    def __init__(self, pace: float = 0.0) -> None:
+        """With a pace, time passes by itself, that many times as fast as outside."""
+        self.daemons: list[Daemon] = []
+        self.delays = Delays()
+        self.random = random.Random(0)
+        # image -> why it cannot run
+        self.broken_images: dict[str, str] = {}
+        # (host, method, path) of every request that would change something
+        self.writes: list[tuple[str, str, str]] = []
+        self.clock = Clock(self.now, self.sleep)
+        self._pace = pace
+        self._started = time.monotonic()
+        self._seconds = 0.0
+        self._effects: list[tuple[float, Callable[[], None]]] = []
+        self._faults: dict[int, Fault] = {}
+
+    def host(self, name: str, address: str, api_version: str = "1.41") -> Daemon:
+        """Another host, outside any swarm."""
+        daemon = Daemon(self, name, address, api_version)
+        self.daemons.append(daemon)
+        return daemon
+
+    def at_write(self, number: int, fault: Fault) -> None:
+        """Let the fault happen at the n-th write from now on, 1 being the next."""
+        self._faults[len(self.writes) + number] = fault
+
+    def now(self) -> float:
+        return self._seconds + self._pace * (time.monotonic() - self._started)
+
+    def timestamp(self) -> str:
+        """The engine's own time, with its nanoseconds."""
+        moment = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self.now())
+        return f"{moment:%Y-%m-%dT%H:%M:%S.%f}000Z"
+
+    def sleep(self, seconds: float) -> None:
+        self._seconds += seconds
+        self.settle()
+
+    def later(self, seconds: float, effect: Callable[[], None]) -> None:
+        self._effects.append((self.now() + seconds, effect))
+        self.settle()
+
+    def settle(self) -> None:
+        """Let happen what is due."""
+        while True:
+            due = [effect for effect in self._effects if effect[0] <= self.now()]
+            if not due:
+                return
+            # One effect can bring about others.
+            first = min(due, key=lambda effect: effect[0])
+            self._effects.remove(first)
+            first[1]()
+
+    def write(self, daemon: Daemon, method: str, path: str, perform: Callable[[], Any]) -> Any:
+        self.writes.append((daemon.name, method, path))
+        fault = self._faults.pop(len(self.writes), None)
+        return fault(daemon, perform) if fault else perform()
+
+    def listening(self, address: str) -> Daemon | None:
+        """The host at an address, whether it listens on that port or refuses."""
+        host = address.rpartition(":")[0]
+        return next((d for d in self.daemons if d.address == host and d.is_up), None)
+
+    def identifier(self, length: int = 25) -> str:
+        return "".join(self.random.choices("0123456789abcdefghijklmnopqrstuvwxyz", k=length))
+
+    def certificate(self) -> str:
+        """Not a certificate, but one in form: PEM around bytes that hold the key among others."""
+        body = base64.b64encode(self.identifier(60).encode()).decode()
+        return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+
+
+def public_key(certificate: str) -> str:
+    """The bytes of a certificate that stand for its key, as the API shows a key."""
+    body = base64.b64decode("".join(certificate.strip().splitlines()[1:-1]))
+    return base64.b64encode(body[20:50]).decode()
+
+
+# Faults
+
+
+def conflict(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+    """Somebody else writes every object just before us, and changes nothing that we manage."""
+    for thing in daemon.swarm_or_fail().objects():
+        thing.touch()
+    return perform()
+
+
+def answer_lost(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+    """The write is carried out, and the connection breaks before the answer."""
+    perform()
+    raise requests.exceptions.ConnectionError("Connection aborted.")
+
+
+def request_lost(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+    """The connection breaks before the write arrives."""
+    raise requests.exceptions.ConnectionError("Connection aborted.")
+
+
+def leader_lost(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+    """The leader falls before the write is committed; the others elect one within seconds."""
+    daemon.swarm_or_fail().elects_until = daemon.world.now() + 5
+    raise Refusal(500, LOST_LEADER)
+
+
+def leader_lost_committed(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+    """The leader falls after the write was committed, and the answer says what it says above."""
+    perform()
+    daemon.swarm_or_fail().elects_until = daemon.world.now() + 5
+    raise Refusal(500, LOST_LEADER)
+
+
+# What a swarm holds
+
+
+@dataclass(eq=False)
+class Thing:
+    """An object of the store: an ID, a version, a spec."""
+
+    swarm: Swarm
+    id: str
+    spec: Document
+    version: int = 0
+
+    def touch(self) -> None:
+        self.swarm.index += 1
+        self.version = self.swarm.index
+
+    def write(self, version: str | None, spec: Document) -> None:
+        """Optimistic locking: only who has seen the newest version may write."""
+        if version is None or not str(version).isdigit():
+            raise Refusal(400, f'invalid version "{version}": strconv.ParseUint: parsing')
+        if int(version) != self.version:
+            raise Refusal(500, OUT_OF_SEQUENCE)
+        self.spec = spec
+        self.touch()
+
+    def document(self) -> Document:
+        return {"ID": self.id, "Version": {"Index": self.version}, "Spec": self.spec}
+
+
+@dataclass(eq=False)
+class Node(Thing):
+    hostname: str = ""
+    address: str = ""
+    port: int = 2377
+    engine_version: str = ""
+    # Its part in Raft, which follows the role in the spec.
+    is_manager: bool = False
+    is_reachable: bool = True
+    # None after it has left.
+    daemon: Daemon | None = None
+    state: str = "ready"
+    message: str = ""
+    tls: Document = field(default_factory=dict)
+
+    @property
+    def manager_address(self) -> str:
+        return f"{self.address}:{self.port}"
+
+    @property
+    def is_up(self) -> bool:
+        return self.daemon is not None and self.daemon.is_up and self.daemon.state != "locked"
+
+    def document(self) -> Document:
+        status = {"State": self.state, "Addr": self.address}
+        if self.message:
+            status["Message"] = self.message
+        document = {
+            **super().document(),
+            "Description": {
+                "Hostname": self.hostname,
+                "Platform": {"Architecture": "x86_64", "OS": "linux"},
+                "Resources": {"NanoCPUs": 2 * 10**9, "MemoryBytes": 4 * 2**30},
+                "Engine": {"EngineVersion": self.engine_version, "Plugins": []},
+                "TLSInfo": self.tls,
+            },
+            "Status": status,
+        }
+        if self.is_manager:
+            reaches = self.is_up and self.is_reachable
+            document["ManagerStatus"] = {
+                "Addr": self.manager_address,
+                "Reachability": "reachable" if reaches else "unreachable",
+                **({"Leader": True} if self.swarm.leader() is self else {}),
+            }
+        return document
+
+
+class Swarm(Thing):
+    """One swarm: its own settings, and all that it holds."""
+
+    def __init__(self, world: World, body: Document) -> None:
+        super().__init__(self, world.identifier(), {})
+        self.world = world
+        self.index = 9
+        self.nodes: list[Node] = []
+        self.services: list[Service] = []
+        # Removed ones, of which tasks are still running.
+        self.remains: list[Service] = []
+        self.networks: list[Document] = [_network(world.identifier(), "ingress", Ingress=True)]
+        self.root_ca = world.certificate()
+        self.issuer = self.root_ca
+        self.is_rotating = False
+        self.rotated_for = 0
+        self.secrets = {"Worker": world.identifier(), "Manager": world.identifier()}
+        self.unlock_key = ""
+        self.elects_until = 0.0
+        self.lost_quorum_at: float | None = None
+        self.pools = body.get("DefaultAddrPool") or ["10.0.0.0/8"]
+        self.subnet_size = body.get("SubnetSize") or 24
+        self.data_path_port = body.get("DataPathPort") or 4789
+        spec = body.get("Spec") or {}
+        self.spec = _merged_settings(_settings(_DEFAULTS), spec)
+        self.after_settings(spec)
+        self.touch()
+
+    def objects(self) -> Iterator[Thing]:
+        yield self
+        yield from self.nodes
+        yield from self.services
+
+    # Raft
+
+    def managers(self) -> list[Node]:
+        return [node for node in self.nodes if node.is_manager]
+
+    def has_quorum(self) -> bool:
+        return 2 * sum(node.is_up for node in self.managers()) > len(self.managers())
+
+    def leader(self) -> Node | None:
+        if not self.has_quorum() or self.world.now() < self.elects_until:
+            return None
+        return next(node for node in self.managers() if node.is_up)
+
+    def notice_losses(self) -> None:
+        """After a host went or came: is there still a quorum, and who is down?"""
+        if self.has_quorum():
+            self.lost_quorum_at = None
+            for node in self.nodes:
+                if node.daemon and node.daemon.state == "pending":
+                    node.daemon.state = "active"
+        elif self.lost_quorum_at is None:
+            self.lost_quorum_at = self.world.now()
+
+    def can_be_read(self) -> bool:
+        """Without quorum a manager still answers from what it remembers, for a while."""
+        if self.lost_quorum_at is not None:
+            return self.world.now() < self.lost_quorum_at + self.world.delays.stale
+        return self.leader() is not None
+
+    def refuse_write(self) -> None:
+        if self.leader() is not None:
+            return
+        if not self.can_be_read():
+            raise Refusal(500, NO_LEADER)
+        self.world.sleep(RAFT_SECONDS)
+        raise Refusal(500, DEADLINE)
+
+    # Settings
+
+    def tokens(self) -> dict[str, str]:
+        digest = root_ca_digest(self.root_ca.encode())
+        return {role: f"SWMTKN-1-{digest}-{secret}" for role, secret in self.secrets.items()}
+
+    def tls(self) -> Document:
+        return {
+            "TrustRoot": self.root_ca,
+            "CertIssuerSubject": "MBMxETAPBgNVBAMTCHN3YXJtLWNh",
+            "CertIssuerPublicKey": public_key(self.issuer),
+        }
+
+    def document(self) -> Document:
+        return {
+            **super().document(),
+            "TLSInfo": self.tls(),
+            "RootRotationInProgress": self.is_rotating,
+            "DefaultAddrPool": self.pools,
+            "SubnetSize": self.subnet_size,
+            "DataPathPort": self.data_path_port,
+        }
+
+    def update(self, query: Mapping[str, str], body: Document) -> None:
+        if body.get("Name") not in (None, "", "default"):
+            raise Refusal(400, 'swarm spec must be named "default"')
+        settings = _settings(body)
+        expiry = settings["CAConfig"].get("NodeCertExpiry")
+        if expiry is not None and expiry < HOUR:
+            raise Refusal(400, f"{INVALID}minimum certificate expiry time is: 1h0m0s")
+        self.write(query.get("version"), settings)
+        for role in self.secrets:
+            if query.get(f"rotate{role}Token") == "true":
+                self.secrets[role] = self.world.identifier()
+        if query.get("rotateManagerUnlockKey") == "true":
+            self.unlock_key = ""
+        self.after_settings(body)
+
+    def after_settings(self, given: Document) -> None:
+        locks = self.spec["EncryptionConfig"]["AutoLockManagers"]
+        if not locks:
+            self.unlock_key = ""
+        elif not self.unlock_key:
+            self.unlock_key = f"SWMKEY-1-{self.world.identifier(43)}"
+        certificate = (given.get("CAConfig") or {}).get("SigningCACert")
+        if certificate:
+            self.rotate_to(certificate)
+        # Any number that is not the last one starts a rotation, and so does leaving it out.
+        number = self.spec["CAConfig"].get("ForceRotate", 0)
+        if number != self.rotated_for:
+            self.rotated_for = number
+            self.rotate_to(self.world.certificate())
+
+    def rotate_to(self, certificate: str) -> None:
+        if certificate == self.root_ca and not self.is_rotating:
+            return
+        self.is_rotating = True
+        self.issuer = certificate
+        self.world.later(self.world.delays.rotation, lambda: self.finish_rotation(certificate))
+
+    def finish_rotation(self, certificate: str) -> None:
+        if certificate != self.issuer:
+            # Another rotation has begun meanwhile.
+            return
+        # It never ends while a node is down that cannot get its new certificate.
+        if not all(node.is_up for node in self.nodes):
+            self.world.later(1.0, lambda: self.finish_rotation(certificate))
+            return
+        self.root_ca = certificate
+        self.is_rotating = False
+        self.secrets = {role: self.world.identifier() for role in self.secrets}
+        for node in self.nodes:
+            node.tls = self.tls()
+        self.touch()
+
+    # Nodes
+
+    def admit(self, daemon: Daemon, body: Document, role: str) -> Node:
+        availability = body.get("Availability") or "active"
+        spec: Document = {"Labels": {}, "Role": role, "Availability": availability}
+        node = Node(
+            self,
+            self.world.identifier(),
+            spec,
+            hostname=daemon.name,
+            address=daemon.address,
+            port=daemon.port,
+            engine_version=daemon.engine_version,
+            is_manager=role == "manager",
+            daemon=daemon,
+            tls=self.tls(),
+        )
+        self.nodes.append(node)
+        node.touch()
+        if node.is_manager and self.world.delays.reachable and len(self.nodes) > 1:
+            node.is_reachable = False
+            self.world.later(self.world.delays.reachable, lambda: _reach(node))
+        self.place_tasks()
+        return node
+
+    def node(self, reference: str) -> Node:
+        """By ID, by name, or by the beginning of an ID, as the engine does."""
+        tests: tuple[Callable[[Node], bool], ...] = (
+            lambda node: node.id == reference,
+            lambda node: node.hostname == reference,
+            lambda node: node.id.startswith(reference),
+        )
+        for test in tests:
+            found = [node for node in self.nodes if test(node)]
+            if len(found) > 1:
+                raise Refusal(400, f"node {reference} is ambiguous ({len(found)} matches found)")
+            if found:
+                return found[0]
+        raise Refusal(404, f"node {reference} not found")
+
+    def update_node(self, reference: str, query: Mapping[str, str], body: Document) -> None:
+        for name, values in (
+            ("Role", ("manager", "worker")),
+            ("Availability", ("active", "pause", "drain")),
+        ):
+            if body.get(name) not in values:
+                raise Refusal(400, f'invalid {name}: "{body.get(name) or ""}"')
+        node = self.node(reference)
+        if node.is_manager and body["Role"] == "worker":
+            self.refuse_demotion(node)
+        spec = {**body, "Labels": body.get("Labels") or {}}
+        node.write(query.get("version"), {key: spec[key] for key in spec if spec[key] != ""})
+        self.world.later(self.world.delays.role, lambda: self.follow_role(node))
+        self.place_tasks()
+
+    def refuse_demotion(self, node: Node) -> None:
+        others = [manager for manager in self.managers() if manager is not node]
+        if not others:
+            text = "attempting to demote the last manager of the swarm"
+            raise Refusal(400, PRECONDITION + text)
+        if 2 * sum(other.is_up for other in others) <= len(others):
+            text = "can't remove member from the raft: this would result in a loss of quorum"
+            raise Refusal(400, PRECONDITION + text)
+
+    def follow_role(self, node: Node) -> None:
+        should_manage = node.spec["Role"] == "manager"
+        if node.is_manager != should_manage:
+            node.is_manager = should_manage
+            node.touch()
+            self.notice_losses()
+
+    def lose(self, node: Node) -> None:
+        """Its heartbeats are missing: in some seconds the managers call it down."""
+
+        def mark() -> None:
+            if not node.is_up and node in self.nodes:
+                node.state, node.message = "down", "heartbeat failure"
+                node.touch()
+                self.place_tasks()
+
+        self.world.later(self.world.delays.down, mark)
+        self.notice_losses()
+
+    # Services
+
+    def service(self, reference: str) -> Service:
+        for service in self.services:
+            if reference in (service.id, service.spec["Name"]):
+                return service
+        raise Refusal(404, f"service {reference} not found")
+
+    def create_service(self, body: Document) -> Document:
+        spec = self.checked_service(body)
+        if any(service.spec["Name"] == spec["Name"] for service in self.services):
+            raise Refusal(
+                409,
+                "rpc error: code = AlreadyExists desc = name conflicts with an existing object: "
+                f"service {spec['Name']} already exists",
+            )
+        service = Service(self, self.world.identifier(), spec)
+        service.touch()
+        self.services.append(service)
+        service.place_tasks()
+        return {"ID": service.id}
+
+    def update_service(self, reference: str, query: Mapping[str, str], body: Document) -> Document:
+        service = self.service(reference)
+        spec = self.checked_service(body)
+        unimplemented = "rpc error: code = Unimplemented desc = "
+        if spec["Name"] != service.spec["Name"]:
+            raise Refusal(501, f"{unimplemented}renaming services is not supported")
+        if set(spec["Mode"]) != set(service.spec["Mode"]):
+            raise Refusal(501, f"{unimplemented}service mode change is not allowed")
+        before = service.spec
+        service.write(query.get("version"), spec)
+        # Even when nothing differs: the target of a rollback is gone, and so is the last verdict.
+        service.previous = before
+        service.update_status = None
+        service.begin_update()
+        return {"Warnings": None}
+
+    def remove_service(self, reference: str) -> None:
+        service = self.service(reference)
+        self.index += 1
+        self.services.remove(service)
+        self.remains.append(service)
+        for task in service.tasks:
+            task["DesiredState"] = "remove"
+        self.world.later(self.world.delays.stop, lambda: self.remains.remove(service))
+
+    def checked_service(self, body: Document) -> Document:
+        name = body.get("Name") or ""
+        if not re.fullmatch(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*", name):
+            raise Refusal(400, f"{INVALID}name must be valid as a DNS name component")
+        if not (body["TaskTemplate"].get("ContainerSpec") or {}).get("Image"):
+            raise Refusal(400, f"{INVALID}ContainerSpec: image reference must be provided")
+        spec = copy.deepcopy(body)
+        spec["Labels"] = spec.get("Labels") or {}
+        spec["Mode"] = spec.get("Mode") or {"Replicated": {}}
+        if "Replicated" in spec["Mode"]:
+            spec["Mode"]["Replicated"].setdefault("Replicas", 1)
+        template = spec["TaskTemplate"]
+        template.setdefault("ForceUpdate", 0)
+        template.setdefault("Runtime", "container")
+        template["ContainerSpec"].setdefault("Isolation", "default")
+        if template.get("RestartPolicy"):
+            template["RestartPolicy"].setdefault("MaxAttempts", 0)
+        for attachment in template.get("Networks") or []:
+            attachment["Target"] = self.network_id(attachment["Target"])
+        return spec
+
+    def add_network(self, name: str) -> None:
+        self.networks.append(_network(self.world.identifier(), name))
+
+    def network_id(self, reference: str) -> str:
+        for network in (*self.networks, *LOCAL_NETWORKS):
+            if reference in (network["Id"], network["Name"]):
+                return network["Id"]
+        raise Refusal(500, f"network {reference} not found")
+
+    def place_tasks(self) -> None:
+        for service in self.services:
+            service.place_tasks()
+
+
+class Service(Thing):
+    """A service and its tasks, as an orchestrator without surprises would place them."""
+
+    def __init__(self, swarm: Swarm, service_id: str, spec: Document) -> None:
+        super().__init__(swarm, service_id, spec)
+        self.previous: Document | None = None
+        self.update_status: Document | None = None
+        self.tasks: list[Document] = []
+
+    def document(self) -> Document:
+        document = {
+            **super().document(),
+            "CreatedAt": "2026-01-01T00:00:00.000000000Z",
+            "UpdatedAt": "2026-01-01T00:00:00.000000000Z",
+            "Endpoint": {"Spec": self.spec.get("EndpointSpec") or {}},
+        }
+        if self.previous is not None:
+            document["PreviousSpec"] = self.previous
+        if self.update_status is not None:
+            document["UpdateStatus"] = self.update_status
+        return document
+
+    def key(self) -> Document:
+        """What makes a task dirty when it differs; written defaults count (swarmkit task.go)."""
+        return {"Task": self.spec["TaskTemplate"], "Endpoint": self.spec.get("EndpointSpec")}
+
+    def is_current(self, task: Document) -> bool:
+        return task["key"] == self.key()
+
+    def place_tasks(self) -> None:
+        wanted = self.wanted_slots()
+        for task in self.tasks:
+            place = (task.get("Slot"), task.get("NodeID") if self.is_global() else None)
+            if task["DesiredState"] != "running":
+                continue
+            if place in wanted and self.is_current(task) and self.can_stay(task):
+                wanted.remove(place)
+            else:
+                task["DesiredState"] = "shutdown"
+                if task["Status"]["State"] in ("running", "preparing", "pending"):
+                    self.become(task, "shutdown")
+        for slot, node_id in wanted:
+            self.start(slot, node_id)
+
+    def can_stay(self, task: Document) -> bool:
+        node = next((node for node in self.swarm.nodes if node.id == task.get("NodeID")), None)
+        if node is None:
+            return not self.eligible()
+        return node.state == "ready" and node.spec["Availability"] != "drain"
+
+    def become(self, task: Document, state: str, error: str = "") -> None:
+        task["Status"] = {"Timestamp": self.swarm.world.timestamp(), "State": state}
+        if error:
+            task["Status"]["Err"] = error
+
+    def is_global(self) -> bool:
+        return "Global" in self.spec["Mode"]
+
+    def eligible(self) -> list[Node]:
+        constraints = (self.spec["TaskTemplate"].get("Placement") or {}).get("Constraints") or []
+        return [
+            node
+            for node in self.swarm.nodes
+            if node.state == "ready"
+            and node.spec["Availability"] == "active"
+            and all(_meets(node, constraint) for constraint in constraints)
+        ]
+
+    def wanted_slots(self) -> list[tuple[int | None, str | None]]:
+        if self.is_global():
+            return [(None, node.id) for node in self.eligible()]
+        return [(slot + 1, None) for slot in range(self.spec["Mode"]["Replicated"]["Replicas"])]
+
+    def start(self, slot: int | None, node_id: str | None) -> None:
+        world = self.swarm.world
+        self.swarm.index += 1
+        task: Document = {
+            "ID": world.identifier(),
+            "Version": {"Index": self.swarm.index},
+            "ServiceID": self.id,
+            "Spec": copy.deepcopy(self.spec["TaskTemplate"]),
+            "DesiredState": "running",
+            "key": copy.deepcopy(self.key()),
+        }
+        if slot is not None:
+            task["Slot"] = slot
+        self.tasks.append(task)
+        eligible = self.eligible()
+        if not eligible:
+            count = len(self.swarm.nodes)
+            reason = f"no suitable node (scheduling constraints not satisfied on {count} nodes)"
+            self.become(task, "pending", reason)
+            return
+        task["NodeID"] = node_id or eligible[(slot or 0) % len(eligible)].id
+        self.become(task, "preparing")
+        world.later(world.delays.task, lambda: self.run(task))
+
+    def run(self, task: Document) -> None:
+        if task["Status"]["State"] != "preparing":
+            return
+        image = task["Spec"]["ContainerSpec"]["Image"].partition("@")[0]
+        error = self.swarm.world.broken_images.get(image)
+        if error:
+            self.become(task, "rejected", error)
+            self.fail_update(task)
+        else:
+            self.become(task, "running")
+
+    def begin_update(self) -> None:
+        """Called when the spec has changed: tasks that differ from it are replaced."""
+        live = [task for task in self.tasks if task["DesiredState"] == "running"]
+        if all(self.is_current(task) for task in live):
+            self.place_tasks()
+            return
+        self.update_status = {"State": "updating", "Message": "update in progress"}
+        version = self.version
+
+        def complete() -> None:
+            if self.version == version and self.update_status == under_way:
+                self.update_status = {"State": "completed", "Message": "update completed"}
+
+        under_way = self.update_status
+        monitor = (self.spec.get("UpdateConfig") or {}).get("Monitor") or 5 * 10**9
+        self.place_tasks()
+        self.swarm.world.later(self.swarm.world.delays.task + monitor / 10**9, complete)
+
+    def fail_update(self, task: Document) -> None:
+        """What the updater does with a failed task: pause, unless it is to roll back."""
+        if (self.update_status or {}).get("State") != "updating":
+            return
+        action = (self.spec.get("UpdateConfig") or {}).get("FailureAction") or "pause"
+        reason = f"due to failure or early termination of task {task['ID']}"
+        if action == "rollback" and self.previous is not None:
+            self.spec, self.previous = self.previous, None
+            self.touch()
+            self.update_status = {"State": "rollback_completed", "Message": "rollback completed"}
+            self.place_tasks()
+        elif action == "pause":
+            self.update_status = {"State": "paused", "Message": f"update paused {reason}"}
+
+
+class Daemon:
+    """The engine of one host. It takes requests as the SDK's session does."""
+
+    base_url = "http://memory"
+    timeout = 60
+    engine_version = "20.10.24"
+
+    def __init__(self, world: World, name: str, address: str, api_version: str) -> None:
+        self.world = world
+        self.name = name
+        self.address = address
+        self.api_version = api_version
+        self.is_up = True
+        self.state = "inactive"
+        self.error = ""
+        self.swarm: Swarm | None = None
+        self.node: Node | None = None
+        self.joining = ""
+        # State of an autolocked swarm that a forced new cluster left on the disk.
+        self.has_locked_state = False
+        self.root_dir = "/var/lib/docker"
+        self.port = 2377
+
+    @property
+    def engine(self) -> Engine:
+        """A client of this daemon: the real one, on this session, from another host."""
+        return Engine(self, is_local=False)
+
+    @property
+    def local_engine(self) -> Engine:
+        """The same from the host itself, which also looks at the host's addresses and files."""
+        return Engine(self, is_local=True)
+
+    # What befalls a host
+
+    def power_off(self) -> None:
+        self.is_up = False
+        if self.swarm is not None and self.node is not None:
+            self.swarm.lose(self.node)
+
+    def power_on(self) -> None:
+        self.is_up = True
+        if self.swarm is None or self.node is None:
+            return
+        if self.node.is_manager and self.swarm.unlock_key:
+            self.state, self.error = "locked", LOCKED
+            return
+        self.node.state, self.node.message = "ready", ""
+        self.swarm.notice_losses()
+        if self.node.is_manager and not self.swarm.has_quorum():
+            self.state = "pending"
+            # It asks the others anew, and remembers nothing that it could answer from.
+            self.swarm.lost_quorum_at = -self.world.delays.stale
+
+    def fail(self, error: str) -> None:
+        """The engine's part in the swarm stops with an error, as with expired certificates."""
+        self.state, self.error = "error", error
+
+    def swarm_or_fail(self) -> Swarm:
+        assert self.swarm is not None, f"{self.name} is in no swarm"
+        return self.swarm
+
+    # Requests
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        timeout: float | None = None,
+    ) -> Answer:
+        self.world.settle()
+        if not self.is_up:
+            raise requests.exceptions.ConnectionError("Connection refused")
+        path = re.sub(r"^/v\d+\.\d+", "", urlsplit(url).path)
+        query = {name: str(value) for name, value in (params or {}).items()}
+        body = copy.deepcopy(json)
+        try:
+            status, result = self._dispatch(method, path, query, body)
+        except Refusal as refusal:
+            status, result = refusal.status, {"message": str(refusal)}
+        self.world.settle()
+        return Answer(status, b"" if result is None else _dump(result))
+
+    def _dispatch(
+        self, method: str, path: str, query: Mapping[str, str], body: Any
+    ) -> tuple[int, Any]:
+        for route_method, pattern, handler in ROUTES:
+            match = re.fullmatch(pattern, path)
+            if route_method != method or not match:
+                continue
+            parts = [unquote(part) for part in match.groups()]
+            if method == "GET":
+                return 200, handler(self, query, *parts)
+
+            perform = partial(handler, self, query, body, *parts)
+            return 200, self.world.write(self, method, path, perform)
+        return 404, {"message": "page not found"}
+
+    def version(self, query: Mapping[str, str]) -> Document:
+        return {"Version": "20.10.24", "ApiVersion": self.api_version, "MinAPIVersion": "1.12"}
+
+    def info(self, query: Mapping[str, str]) -> Document:
+        swarm: Document = {
+            "NodeID": self.node.id if self.node and self.state != "locked" else "",
+            "NodeAddr": self.address if self.state != "inactive" else "",
+            "LocalNodeState": self.state,
+            "ControlAvailable": False,
+            "Error": self.error,
+            "RemoteManagers": None,
+        }
+        if self.joining:
+            swarm["RemoteManagers"] = [{"NodeID": "", "Addr": self.joining}]
+        if self.state in ("active", "pending") and self.swarm and self.node:
+            swarm["RemoteManagers"] = [
+                {"NodeID": node.id, "Addr": node.manager_address} for node in self.swarm.managers()
+            ]
+            swarm["ControlAvailable"] = self.node.is_manager
+            if self.node.is_manager and not self.swarm.can_be_read():
+                swarm["Error"] = NO_LEADER
+                swarm["Cluster"] = {"ID": "", "Version": {}, "Spec": {"Labels": None}}
+            elif self.node.is_manager:
+                swarm["Cluster"] = self.swarm.document()
+                swarm["Nodes"] = len(self.swarm.nodes)
+                swarm["Managers"] = len(self.swarm.managers())
+        return {
+            "Name": self.name,
+            "DockerRootDir": self.root_dir,
+            "ServerVersion": self.engine_version,
+            "SystemTime": self.world.timestamp(),
+            "Swarm": swarm,
+        }
+
+    def managing(self) -> Swarm:
+        """The swarm, if this engine manages it."""
+        if self.state == "locked":
+            raise Refusal(503, LOCKED)
+        if self.state not in ("active", "pending") or not self.swarm or not self.node:
+            raise Refusal(503, NOT_MANAGER)
+        if not self.node.is_manager:
+            raise Refusal(503, WORKER)
+        return self.swarm
+
+    def reading(self) -> Swarm:
+        swarm = self.managing()
+        if not swarm.can_be_read():
+            raise Refusal(500, NO_LEADER)
+        return swarm
+
+    def writing(self) -> Swarm:
+        swarm = self.managing()
+        swarm.refuse_write()
+        return swarm
+
+    # The swarm
+
+    def get_swarm(self, query: Mapping[str, str]) -> Document:
+        swarm = self.reading()
+        return {**swarm.document(), "JoinTokens": swarm.tokens()}
+
+    def get_unlock_key(self, query: Mapping[str, str]) -> Document:
+        return {"UnlockKey": self.reading().unlock_key}
+
+    def init(self, query: Mapping[str, str], body: Document) -> str:
+        if self.state != "inactive" and not body.get("ForceNewCluster"):
+            raise Refusal(503, ALREADY)
+        if self.state in ("active", "pending") and self.swarm and self.node:
+            return self.force_new_cluster(self.swarm, self.node, body)
+        if self.has_locked_state:
+            self.has_locked_state = False
+            raise Refusal(503, LOCKED)
+        self.swarm = Swarm(self.world, body)
+        self.node = self.swarm.admit(self, body, "manager")
+        self.state = "active"
+        return self.node.id
+
+    def force_new_cluster(self, swarm: Swarm, node: Node, body: Document) -> str:
+        if swarm.unlock_key:
+            # moby#36852: it goes inactive, and the next init finds the locked state on the disk.
+            self.swarm = self.node = None
+            self.state, self.has_locked_state = "inactive", True
+            raise Refusal(503, LOCKED)
+        for other in swarm.managers():
+            if other is not node:
+                other.is_manager = False
+                other.state = "unknown"
+                other.message = 'Node moved to "unknown" state due to leadership change in cluster'
+                other.touch()
+        swarm.spec = _merged_settings(swarm.spec, body.get("Spec") or {})
+        swarm.after_settings(body.get("Spec") or {})
+        swarm.touch()
+        swarm.notice_losses()
+        return node.id
+
+    def update_swarm(self, query: Mapping[str, str], body: Document) -> None:
+        self.writing().update(query, body)
+
+    def join(self, query: Mapping[str, str], body: Document) -> None:
+        if self.state != "inactive":
+            raise Refusal(503, ALREADY)
+        match = re.fullmatch(r"SWMTKN-1-([0-9a-z]{50})-([0-9a-z]{25})", body["JoinToken"])
+        if not match:
+            raise Refusal(500, "invalid join token")
+        digest, secret = match.groups()
+        address = body["RemoteAddrs"][0]
+        manager = self.world.listening(address)
+        if manager is None or (manager.swarm and not manager.swarm.has_quorum()):
+            self.state, self.joining = "pending", address
+            self.world.sleep(JOIN_SECONDS)
+            raise Refusal(503, JOIN_TIMEOUT)
+        is_open = manager.node is not None and manager.node.is_manager
+        if not is_open or not address.endswith(f":{manager.port}"):
+            self.world.sleep(DIAL_SECONDS)
+            raise Refusal(503, REFUSED_CONNECTION.format(address=address))
+        swarm = manager.swarm_or_fail()
+        if digest != root_ca_digest(swarm.root_ca.encode()):
+            self.world.sleep(DIAL_SECONDS)
+            raise Refusal(500, OTHER_CA.format(digest=f"{int(digest, 36):x}"))
+        role = next((role for role, known in swarm.secrets.items() if known == secret), None)
+        if role is None:
+            self.world.sleep(DIAL_SECONDS)
+            raise Refusal(400, WRONG_TOKEN)
+
+        def enter() -> None:
+            if self.state == "pending":
+                self.swarm = swarm
+                self.node = swarm.admit(self, body, role.lower())
+                self.state, self.joining = "active", ""
+
+        self.state, self.joining = "pending", address
+        self.world.later(self.world.delays.join, enter)
+        if self.state == "pending":
+            self.world.sleep(min(JOIN_SECONDS, self.world.delays.join))
+        if self.state == "pending":
+            raise Refusal(503, JOIN_TIMEOUT)
+
+    def leave(self, query: Mapping[str, str], body: Any) -> None:
+        force = query.get("force") == "true"
+        if self.state == "inactive":
+            raise Refusal(503, NOT_PART)
+        if self.state == "locked" and not force:
+            raise Refusal(503, LEAVE_LOCKED)
+        manages = self.state == "active" and self.node is not None and self.node.is_manager
+        if manages and not force:
+            managers = len(self.swarm_or_fail().managers())
+            text = LOSES_QUORUM.format(left=managers - 1, managers=managers)
+            raise Refusal(503, LEAVE_MANAGER + (LAST_MANAGER if managers == 1 else text))
+        swarm, node = self.swarm, self.node
+        self.swarm = self.node = None
+        self.state, self.error, self.joining = "inactive", "", ""
+        if swarm is not None and node is not None:
+            node.daemon = None
+            swarm.lose(node)
+
+    # Nodes, services, networks
+
+    def get_nodes(self, query: Mapping[str, str]) -> list[Document]:
+        nodes = self.reading().nodes
+        return [node.document() for node in nodes if _matches(node, query, _NODE_FILTERS)]
+
+    def get_node(self, query: Mapping[str, str], reference: str) -> Document:
+        return self.reading().node(reference).document()
+
+    def update_node(self, query: Mapping[str, str], body: Document, reference: str) -> None:
+        self.writing().update_node(reference, query, body)
+
+    def get_services(self, query: Mapping[str, str]) -> list[Document]:
+        services = self.reading().services
+        return [
+            service.document() for service in services if _matches(service, query, _SERVICE_FILTERS)
+        ]
+
+    def get_service(self, query: Mapping[str, str], reference: str) -> Document:
+        service = self.reading().service(reference).document()
+        if query.get("insertDefaults") == "true":
+            service["Spec"] = laid_over(SERVICE_DEFAULTS, service["Spec"])
+        return service
+
+    def create_service(self, query: Mapping[str, str], body: Document) -> Document:
+        return self.writing().create_service(body)
+
+    def update_service(self, query: Mapping[str, str], body: Document, reference: str) -> Document:
+        return self.writing().update_service(reference, query, body)
+
+    def remove_service(self, query: Mapping[str, str], body: Any, reference: str) -> None:
+        self.writing().remove_service(reference)
+
+    def get_tasks(self, query: Mapping[str, str]) -> list[Document]:
+        filters = json.loads(query.get("filters", "{}"))
+        wanted = filters.get("service")
+        current = filters.get("_up-to-date")
+        nodes = filters.get("node")
+        swarm = self.reading()
+        return [
+            {k: v for k, v in task.items() if k != "key"}
+            for service in (*swarm.services, *swarm.remains)
+            if wanted is None or {service.id, service.spec["Name"]} & set(wanted)
+            for task in service.tasks
+            if not current or service.is_current(task)
+            if nodes is None or task.get("NodeID") in nodes
+        ]
+
+    def get_networks(self, query: Mapping[str, str]) -> list[Document]:
+        swarm = self.swarm if self.node and self.node.is_manager else None
+        networks = [*(swarm.networks if swarm else []), *LOCAL_NETWORKS]
+        names = json.loads(query.get("filters", "{}")).get("name")
+        scopes = json.loads(query.get("filters", "{}")).get("scope")
+        return [
+            network
+            for network in networks
+            if names is None or any(name in network["Name"] for name in names)
+            if scopes is None or network["Scope"] in scopes
+        ]
+
+
+ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("GET", "/version", Daemon.version),
+    ("GET", "/info", Daemon.info),
+    ("GET", "/swarm", Daemon.get_swarm),
+    ("GET", "/swarm/unlockkey", Daemon.get_unlock_key),
+    ("POST", "/swarm/init", Daemon.init),
+    ("POST", "/swarm/join", Daemon.join),
+    ("POST", "/swarm/leave", Daemon.leave),
+    ("POST", "/swarm/update", Daemon.update_swarm),
+    ("GET", "/nodes", Daemon.get_nodes),
+    ("GET", "/nodes/([^/]+)", Daemon.get_node),
+    ("POST", "/nodes/([^/]+)/update", Daemon.update_node),
+    ("GET", "/services", Daemon.get_services),
+    ("POST", "/services/create", Daemon.create_service),
+    ("GET", "/services/([^/]+)", Daemon.get_service),
+    ("POST", "/services/([^/]+)/update", Daemon.update_service),
+    ("DELETE", "/services/([^/]+)", Daemon.remove_service),
+    ("GET", "/tasks", Daemon.get_tasks),
+    ("GET", "/networks", Daemon.get_networks),
+)
+
+
+# The settings of a swarm: init merges what is given, update replaces the whole.
+
+_DEFAULTS: Document = {
+    "Orchestration": {"TaskHistoryRetentionLimit": 5},
+    "Raft": {
+        "SnapshotInterval": 10000,
+        "KeepOldSnapshots": 0,
+        "LogEntriesForSlowFollowers": 500,
+        "ElectionTick": 10,
+        "HeartbeatTick": 1,
+    },
+    "Dispatcher": {"HeartbeatPeriod": 5 * 10**9},
+    "CAConfig": {"NodeCertExpiry": 90 * 24 * HOUR},
+}
+
+
+def _settings(given: Document) -> Document:
+    """As GET shows what was stored: zero where nothing was given, or nothing at all."""
+    raft = given.get("Raft") or {}
+    ca = given.get("CAConfig") or {}
+    cas = [{"CACert": "", **external} for external in ca.get("ExternalCAs") or []]
+    history = (given.get("Orchestration") or {}).get("TaskHistoryRetentionLimit")
+    period = (given.get("Dispatcher") or {}).get("HeartbeatPeriod")
+    locks = (given.get("EncryptionConfig") or {}).get("AutoLockManagers")
+    return {
+        "Name": "default",
+        "Labels": given.get("Labels") or {},
+        "Orchestration": {"TaskHistoryRetentionLimit": history or 0},
+        "Raft": {
+            **_present(raft, "SnapshotInterval", "LogEntriesForSlowFollowers"),
+            "KeepOldSnapshots": raft.get("KeepOldSnapshots") or 0,
+            "ElectionTick": raft.get("ElectionTick") or 0,
+            "HeartbeatTick": raft.get("HeartbeatTick") or 0,
+        },
+        "Dispatcher": {"HeartbeatPeriod": period} if period else {},
+        "CAConfig": {
+            **_present(ca, "NodeCertExpiry", "ForceRotate"),
+            **({"ExternalCAs": cas} if cas else {}),
+        },
+        "TaskDefaults": {},
+        "EncryptionConfig": {"AutoLockManagers": bool(locks)},
+    }
+
+
+def _present(document: Document, *names: str) -> Document:
+    return {name: document[name] for name in names if document.get(name)}
+
+
+def _merged_settings(base: Document, given: Document) -> Document:
+    merged = copy.deepcopy(base)
+    if given.get("Labels") is not None:
+        merged["Labels"] = given["Labels"]
+    for part in ("Orchestration", "Raft", "Dispatcher", "CAConfig"):
+        for name, value in (given.get(part) or {}).items():
+            # These two are pointers in the engine, so that zero is a value and not "nothing".
+            if value or name in ("TaskHistoryRetentionLimit", "KeepOldSnapshots"):
+                merged[part][name] = value
+    locks = (given.get("EncryptionConfig") or {}).get("AutoLockManagers")
+    merged["EncryptionConfig"]["AutoLockManagers"] = bool(locks)
+    return _settings(merged)
+
+
+# What `insertDefaults` shows where a spec says nothing.
+_UPDATE_DEFAULTS = {
+    "Parallelism": 1,
+    "FailureAction": "pause",
+    "Monitor": 5 * 10**9,
+    "MaxFailureRatio": 0,
+    "Order": "stop-first",
+}
+SERVICE_DEFAULTS: Document = {
+    "TaskTemplate": {
+        "ContainerSpec": {"DNSConfig": {}, "StopGracePeriod": 10 * 10**9},
+        "Placement": {},
+        "Resources": {},
+        "RestartPolicy": {"Condition": "any", "Delay": 5 * 10**9, "MaxAttempts": 0},
+    },
+    "UpdateConfig": _UPDATE_DEFAULTS,
+    "RollbackConfig": _UPDATE_DEFAULTS,
+}
+
+
+def laid_over(base: Mapping[str, Any], parts: Mapping[str, Any]) -> Document:
+    """The base with these parts of it, at any depth, in their place."""
+    result = copy.deepcopy(dict(base))
+    for name, part in parts.items():
+        inner = result.get(name)
+        if isinstance(inner, Mapping) and isinstance(part, Mapping):
+            result[name] = laid_over(inner, part)
+        else:
+            result[name] = copy.deepcopy(part)
+    return result
+
+
+def _reach(node: Node) -> None:
+    node.is_reachable = True
+
+
+def _network(network_id: str, name: str, scope: str = "swarm", **more: Any) -> Document:
+    driver = "overlay" if scope == "swarm" else name
+    return {"Id": network_id, "Name": name, "Driver": driver, "Scope": scope, **more}
+
+
+LOCAL_NETWORKS = (
+    _network("h" * 64, "host", "local"),
+    _network("b" * 64, "bridge", "local"),
+    _network("n" * 64, "none", "local"),
+)
+
+
+def _matches(thing: Thing, query: Mapping[str, str], known: Mapping[str, Any]) -> bool:
+    filters = json.loads(query.get("filters", "{}"))
+    for name, values in filters.items():
+        if name not in known:
+            raise Refusal(400, f"Invalid filter '{name}'")
+        if not any(known[name](thing, value) for value in values):
+            return False
+    return True
+
+
+def _has_label(thing: Thing, text: str) -> bool:
+    key, equals, value = text.partition("=")
+    labels = thing.spec["Labels"]
+    return key in labels and (not equals or labels[key] == value)
+
+
+# Names are matched by their beginning, IDs as well.
+_NODE_FILTERS: dict[str, Callable[[Node, str], bool]] = {
+    "id": lambda node, value: node.id.startswith(value),
+    "name": lambda node, value: node.hostname.startswith(value),
+    "role": lambda node, value: node.spec["Role"] == value,
+    "membership": lambda node, value: value == "accepted",
+    "node.label": _has_label,
+    "label": lambda node, value: False,
+}
+_SERVICE_FILTERS: dict[str, Callable[[Service, str], bool]] = {
+    "id": lambda service, value: service.id.startswith(value),
+    "name": lambda service, value: service.spec["Name"].startswith(value),
+    "label": _has_label,
+}
+
+
+def _meets(node: Node, constraint: str) -> bool:
+    key, operator, value = re.split(r"\s*(==|!=)\s*", constraint.strip())
+    actual = {
+        "node.role": "manager" if node.is_manager else "worker",
+        "node.hostname": node.hostname,
+        "node.id": node.id,
+    }.get(key)
+    if key.startswith("node.labels."):
+        actual = node.spec["Labels"].get(key[len("node.labels.") :], "")
+    return (actual == value) is (operator == "==")
+
+
+def _dump(document: Any) -> bytes:
+    return json.dumps(document).encode()

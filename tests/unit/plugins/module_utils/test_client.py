@@ -1,0 +1,280 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The real client and the real SDK, against an engine that is served on the loopback."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import docker
+import pytest
+
+from ansible_collections.shoal.swarm.plugins.module_utils import _client
+from ansible_collections.shoal.swarm.plugins.module_utils._client import (
+    Connection,
+    connect,
+    version_tuple,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    AmbiguousWrite,
+    EngineError,
+    MissingLibrary,
+    NotFound,
+    NotManager,
+    SwarmError,
+    Unreachable,
+)
+from ansible_collections.shoal.swarm.tests.unit.engine_server import serve
+from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
+    Daemon,
+    Fault,
+    World,
+    answer_lost,
+    request_lost,
+)
+
+
+@pytest.fixture
+def daemon() -> Daemon:
+    return World().host("node1", "10.0.0.11")
+
+
+@pytest.fixture
+def host(daemon: Daemon) -> Iterator[str]:
+    with serve(daemon) as docker_host:
+        yield docker_host
+
+
+def refusal(connection: Connection) -> str:
+    """The one line with which this connection is refused."""
+    with pytest.raises(SwarmError) as caught:
+        connect(connection)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# The connection
+
+
+def test_it_speaks_the_newest_version_that_the_engine_knows(daemon: Daemon, host: str) -> None:
+    engine = connect(Connection(docker_host=host))
+    assert engine.api_version == "1.41"
+    assert engine.info()["Name"] == "node1"
+    assert engine.is_local is False
+
+
+def test_it_speaks_the_version_that_it_is_told(host: str) -> None:
+    assert connect(Connection(docker_host=host, api_version="1.38")).api_version == "1.38"
+
+
+def test_an_engine_behind_a_socket_is_on_this_host(daemon: Daemon, tmp_path: Path) -> None:
+    with serve(daemon, str(tmp_path / "docker.sock")) as docker_host:
+        engine = connect(Connection(docker_host=docker_host))
+        assert engine.is_local is True
+        assert engine.info()["Name"] == "node1"
+
+
+@pytest.mark.parametrize(
+    ("docker_host", "is_local"),
+    [
+        ("unix:///var/run/docker.sock", True),
+        ("http+unix:///var/run/docker.sock", True),
+        ("/var/run/docker.sock", True),
+        ("tcp://127.0.0.1:2375", False),
+        ("ssh://admin@node1", False),
+    ],
+)
+def test_only_a_socket_is_on_this_host(docker_host: str, is_local: bool) -> None:
+    assert Connection(docker_host=docker_host).is_local is is_local
+
+
+def test_versions_are_compared_by_their_numbers() -> None:
+    assert version_tuple("1.9") < version_tuple("1.41") < version_tuple("2.0")
+
+
+# Connections that cannot be
+
+
+def test_a_host_without_docker_is_told_what_to_do(tmp_path: Path) -> None:
+    text = refusal(Connection(docker_host=f"unix://{tmp_path}/docker.sock"))
+    assert text.startswith(f"no Docker Engine on this host: the socket {tmp_path}/docker.sock is")
+    assert "shoal.swarm.engine" in text
+
+
+def test_a_socket_that_nobody_listens_on_does_not_answer(tmp_path: Path) -> None:
+    path = tmp_path / "docker.sock"
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(path))
+    text = refusal(Connection(docker_host=f"unix://{path}"))
+    assert text.startswith(f"the Docker Engine at unix://{path} does not answer: ")
+    assert "refused" in text
+
+
+def test_a_closed_port_does_not_answer() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        docker_host = f"tcp://127.0.0.1:{closed.getsockname()[1]}"
+        text = refusal(Connection(docker_host=docker_host))
+    assert text.startswith(f"the Docker Engine at {docker_host} does not answer: ")
+
+
+def test_what_is_no_engine_does_not_answer() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def talk_something_else() -> None:
+            connection, _address = listening.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b"220 mail.example.com ESMTP\r\n")
+
+        thread = threading.Thread(target=talk_something_else)
+        thread.start()
+        docker_host = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+        text = refusal(Connection(docker_host=docker_host, timeout=5))
+        thread.join()
+    assert text.startswith(f"the Docker Engine at {docker_host} does not answer: ")
+
+
+@pytest.mark.parametrize(
+    ("connection", "reason"),
+    [
+        (Connection(api_version="newest"), "api_version 'newest' is not a version"),
+        (Connection(api_version="1"), "api_version '1' is not a version"),
+        (Connection(docker_host="tcp://127.0.0.1:99999"), "127.0.0.1:99999"),
+        (Connection(docker_host="tcp://127.0.0.1"), "port is required"),
+        (Connection(docker_host="gopher://127.0.0.1"), "Invalid bind address protocol"),
+        (
+            Connection(tls=True, client_cert="/nowhere/cert.pem", client_key="/nowhere/key.pem"),
+            "TLS options: Path to a certificate and key files must be provided",
+        ),
+        (
+            Connection(validate_certs=True, ca_path="/nowhere/ca.pem"),
+            "TLS options: Invalid CA certificate provided",
+        ),
+    ],
+)
+def test_a_connection_that_cannot_be_is_refused_in_one_line(
+    connection: Connection, reason: str
+) -> None:
+    assert reason in refusal(connection)
+
+
+def test_a_version_without_the_swarm_that_we_know_is_refused(host: str) -> None:
+    text = refusal(Connection(docker_host=host, api_version="1.29"))
+    assert text == "api_version 1.29 is too old: write auto, or 1.30 or newer"
+
+
+@pytest.mark.skipif(version_tuple(docker.__version__) < (7,), reason="the SDK still has it")
+def test_a_host_name_for_tls_is_refused_where_the_sdk_would_drop_it() -> None:
+    text = refusal(Connection(docker_host="tcp://127.0.0.1:1", tls=True, tls_hostname="node1"))
+    assert text.startswith("tls_hostname cannot be used with version 7 or newer of the Docker SDK")
+
+
+def test_with_tls_the_port_is_spoken_to_by_https(host: str) -> None:
+    text = refusal(Connection(docker_host=host, tls=True))
+    assert "SSL" in text
+
+
+def test_a_host_without_the_sdk_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_client, "SDK_ERROR", "No module named 'docker'")
+    with pytest.raises(MissingLibrary) as caught:
+        connect(Connection())
+    assert "the Docker SDK for Python is missing on this host (No module named" in str(caught.value)
+    assert "python3-docker" in str(caught.value)
+
+
+# Requests
+
+
+def test_an_error_of_the_engine_is_ours(daemon: Daemon, host: str) -> None:
+    engine = connect(Connection(docker_host=host))
+    with pytest.raises(NotManager) as caught:
+        engine.swarm()
+    assert str(caught.value).startswith("read the swarm: Docker answered 503: This node is not a")
+    assert caught.value.status == 503
+
+
+def test_what_a_request_says_arrives(daemon: Daemon, host: str) -> None:
+    engine = connect(Connection(docker_host=host))
+    node_id = engine.swarm_init({"Spec": {"Labels": {"ü": "é"}}})
+    assert engine.swarm()["Spec"]["Labels"] == {"ü": "é"}
+    node = engine.node(node_id)
+    spec = {**node["Spec"], "Labels": {"a": "b"}}
+    engine.node_update(node_id, node["Version"]["Index"], spec)
+    assert [n["ID"] for n in engine.nodes({"node.label": ["a=b"], "role": ["manager"]})]
+    assert engine.nodes({"node.label": ["a=c"]}) == []
+    before = engine.swarm()["JoinTokens"]
+    version = engine.swarm()["Version"]["Index"]
+    engine.swarm_update(version, engine.swarm()["Spec"], ("WorkerToken",))
+    after = engine.swarm()["JoinTokens"]
+    assert (after["Worker"] == before["Worker"], after["Manager"] == before["Manager"]) == (
+        False,
+        True,
+    )
+    with pytest.raises(EngineError, match="Removing the last manager"):
+        engine.swarm_leave(force=False)
+    engine.swarm_leave(force=True)
+    assert daemon.state == "inactive"
+
+
+@pytest.mark.parametrize("reference", ["no body", "50%", "ñode", "?", "#"])
+def test_a_name_is_part_of_the_path_whatever_it_is(host: str, reference: str) -> None:
+    engine = connect(Connection(docker_host=host))
+    engine.swarm_init({"Spec": {}})
+    with pytest.raises(NotFound, match="not found"):
+        engine.node(reference)
+    with pytest.raises(NotFound) as caught:
+        engine.service(reference)
+    assert f"service {reference} not found" in str(caught.value)
+
+
+def test_a_read_without_an_answer_says_so(daemon: Daemon, host: str) -> None:
+    engine = connect(Connection(docker_host=host))
+    daemon.power_off()
+    with pytest.raises(Unreachable, match="read the state of this engine: no answer from Docker"):
+        engine.info()
+
+
+@pytest.mark.parametrize("fault", [answer_lost, request_lost])
+def test_a_write_without_an_answer_may_have_been_carried_out(
+    daemon: Daemon, host: str, fault: Fault
+) -> None:
+    engine = connect(Connection(docker_host=host))
+    daemon.world.at_write(1, fault)
+    with pytest.raises(AmbiguousWrite, match="create the swarm: no answer from Docker"):
+        engine.swarm_init({"Spec": {}})
+    assert (daemon.state == "active") is (fault is answer_lost)
+
+
+def test_an_error_page_of_something_between_is_shown_in_one_line() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def answer_like_a_proxy() -> None:
+            connection, _address = listening.accept()
+            with connection:
+                connection.recv(1000)
+                page = b"<html>\n<h1>Bad gateway</h1>\n</html>"
+                connection.sendall(
+                    b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: %d\r\n\r\n%b" % (len(page), page)
+                )
+
+        thread = threading.Thread(target=answer_like_a_proxy)
+        thread.start()
+        docker_host = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+        connection = Connection(docker_host=docker_host, api_version="1.41")
+        with pytest.raises(EngineError) as caught:
+            connect(replace(connection, timeout=5)).info()
+        thread.join()
+    assert str(caught.value) == (
+        "read the state of this engine: Docker answered 502: <html> <h1>Bad gateway</h1> </html>"
+    )

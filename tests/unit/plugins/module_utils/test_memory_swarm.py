@@ -1,0 +1,801 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The memory swarm behaves as the engine does: the same steps against both.
+
+For the real one set SHOAL_ENGINE to the docker_host of a throw-away engine, or of several with
+spaces between them. They LEAVE THEIR SWARMS. Steps that need more hosts than given run on the
+memory swarm alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from ansible_collections.shoal.swarm.plugins.module_utils._client import (
+    Connection,
+    Engine,
+    connect,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    EngineError,
+    NotManager,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
+    root_ca_digest,
+    token_digest,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
+    Clock,
+    Look,
+    Verdict,
+    wait_until,
+)
+from ansible_collections.shoal.swarm.tests.unit import memory_swarm as memory
+from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
+    SERVICE_DEFAULTS,
+    World,
+    laid_over,
+)
+
+REAL = os.environ.get("SHOAL_ENGINE", "").split()
+
+
+@dataclass
+class Rig:
+    """Some hosts outside any swarm, and the clock they live by."""
+
+    hosts: list[Engine]
+    clock: Clock
+
+    def __getitem__(self, index: int) -> Engine:
+        return self.hosts[index]
+
+    def until(self, check: Callable[[], Any], seconds: float = 30) -> None:
+        def look() -> Look:
+            return Look(Verdict.DONE if check() else Verdict.WAIT)
+
+        wait_until("what this test waits for", look, seconds, self.clock)
+
+    def init(self, **body: Any) -> Engine:
+        self[0].swarm_init({"ListenAddr": "0.0.0.0:2377", "Spec": {}, **body})
+        return self[0]
+
+    def join(self, index: int, role: str, **body: Any) -> Engine:
+        token = self[0].swarm()["JoinTokens"][role]
+        self[index].swarm_join({**self.way_in(token), **body})
+        return self[index]
+
+    def way_in(self, token: str) -> dict[str, Any]:
+        address = f"{self[0].info()['Swarm']['NodeAddr']}:2377"
+        return {"ListenAddr": "0.0.0.0:2377", "RemoteAddrs": [address], "JoinToken": token}
+
+
+def hosts(count: int) -> pytest.MarkDecorator:
+    kinds = ["memory", *(["real"] if len(REAL) >= count else [])]
+    return pytest.mark.parametrize(
+        "rig", [(kind, count) for kind in kinds], indirect=True, ids=kinds
+    )
+
+
+@pytest.fixture
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    kind, count = request.param
+    if kind == "memory":
+        world = World()
+        world.broken_images[NOWHERE] = f"No such image: {NOWHERE}"
+        daemons = [world.host(f"node{i}", f"10.0.0.1{i}") for i in range(1, count + 1)]
+        yield Rig([daemon.engine for daemon in daemons], world.clock)
+        return
+    real = Rig([connect(Connection(docker_host=host)) for host in REAL[:count]], Clock())
+    leave_all(real)
+    yield real
+    leave_all(real)
+
+
+def leave_all(real: Rig) -> None:
+    for engine in real.hosts:
+        try:
+            engine.swarm_leave(force=True)
+        except NotManager:
+            continue
+
+
+def refusal(call: Callable[..., Any], *arguments: Any) -> tuple[int, str]:
+    with pytest.raises(EngineError) as caught:
+        call(*arguments)
+    text = str(caught.value)
+    return caught.value.status, text.partition(f"Docker answered {caught.value.status}: ")[2]
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def version(thing: dict[str, Any]) -> int:
+    return thing["Version"]["Index"]
+
+
+def change(engine: Engine, *rotate: str, **parts: dict[str, Any]) -> dict[str, Any]:
+    """Update the swarm with these parts of its spec changed; the swarm as it is then."""
+    swarm = engine.swarm()
+    spec = copy.deepcopy(swarm["Spec"])
+    for part, values in parts.items():
+        spec[part].update(values)
+    engine.swarm_update(version(swarm), spec, rotate)
+    return engine.swarm()
+
+
+DEFAULT_SPEC: dict[str, Any] = {
+    "Name": "default",
+    "Labels": {},
+    "Orchestration": {"TaskHistoryRetentionLimit": 5},
+    "Raft": {
+        "SnapshotInterval": 10000,
+        "KeepOldSnapshots": 0,
+        "LogEntriesForSlowFollowers": 500,
+        "ElectionTick": 10,
+        "HeartbeatTick": 1,
+    },
+    "Dispatcher": {"HeartbeatPeriod": 5000000000},
+    "CAConfig": {"NodeCertExpiry": 7776000000000000},
+    "TaskDefaults": {},
+    "EncryptionConfig": {"AutoLockManagers": False},
+}
+
+
+# Outside a swarm
+
+
+@hosts(1)
+def test_outside_a_swarm_there_is_nothing_to_read_and_nothing_to_leave(rig: Rig) -> None:
+    assert rig[0].info()["Swarm"] == {
+        "NodeID": "",
+        "NodeAddr": "",
+        "LocalNodeState": "inactive",
+        "ControlAvailable": False,
+        "Error": "",
+        "RemoteManagers": None,
+    }
+    for read in (rig[0].swarm, rig[0].nodes, rig[0].services, rig[0].unlock_key, rig[0].tasks):
+        assert refusal(read) == (503, memory.NOT_MANAGER)
+    assert refusal(rig[0].node, "one") == (503, memory.NOT_MANAGER)
+    assert refusal(rig[0].swarm_leave, False) == (503, memory.NOT_PART)
+    assert refusal(rig[0].swarm_leave, True) == (503, memory.NOT_PART)
+
+
+# Creating
+
+
+@hosts(1)
+def test_a_new_swarm_has_the_defaults_and_this_node_as_leader(rig: Rig) -> None:
+    node_id = rig[0].swarm_init({"ListenAddr": "0.0.0.0:2377", "Spec": {}})
+    swarm, (node,), info = rig[0].swarm(), rig[0].nodes(), rig[0].info()["Swarm"]
+    assert swarm["Spec"] == DEFAULT_SPEC
+    assert swarm["DefaultAddrPool"] == ["10.0.0.0/8"]
+    assert (swarm["SubnetSize"], swarm["DataPathPort"]) == (24, 4789)
+    assert swarm["RootRotationInProgress"] is False
+    assert set(swarm["TLSInfo"]) == {"TrustRoot", "CertIssuerSubject", "CertIssuerPublicKey"}
+    assert node["ID"] == node_id == info["NodeID"]
+    assert node["Spec"] == {"Labels": {}, "Role": "manager", "Availability": "active"}
+    assert node["ManagerStatus"] == {
+        "Leader": True,
+        "Reachability": "reachable",
+        "Addr": f"{info['NodeAddr']}:2377",
+    }
+    assert node["Status"]["Addr"] == info["NodeAddr"]
+    assert (info["LocalNodeState"], info["ControlAvailable"]) == ("active", True)
+    assert info["Cluster"]["ID"] == swarm["ID"]
+    assert "JoinTokens" not in info["Cluster"]
+    assert [manager["NodeID"] for manager in info["RemoteManagers"]] == [node_id]
+
+
+@hosts(1)
+def test_init_merges_what_is_given_over_the_defaults(rig: Rig) -> None:
+    spec = {
+        "Labels": {"a": "b"},
+        "Orchestration": {"TaskHistoryRetentionLimit": 0},
+        "Raft": {"KeepOldSnapshots": 2, "HeartbeatTick": 0},
+        "CAConfig": {"NodeCertExpiry": 0},
+    }
+    body = {
+        "DefaultAddrPool": ["10.200.0.0/16"],
+        "SubnetSize": 25,
+        "DataPathPort": 7789,
+        "Availability": "drain",
+    }
+    swarm = rig.init(Spec=spec, **body).swarm()
+    assert swarm["Spec"] == {
+        **DEFAULT_SPEC,
+        "Labels": {"a": "b"},
+        "Orchestration": {"TaskHistoryRetentionLimit": 0},
+        "Raft": {**DEFAULT_SPEC["Raft"], "KeepOldSnapshots": 2},
+    }
+    assert {name: swarm[name] for name in list(body)[:3]} == {
+        name: body[name] for name in list(body)[:3]
+    }
+    assert rig[0].nodes()[0]["Spec"]["Availability"] == "drain"
+
+
+@hosts(1)
+def test_a_second_init_is_refused(rig: Rig) -> None:
+    rig.init()
+    assert refusal(rig[0].swarm_init, {"ListenAddr": "0.0.0.0:2377"}) == (503, memory.ALREADY)
+
+
+@hosts(1)
+def test_autolock_needs_both_of_its_fields_at_init(rig: Rig) -> None:
+    rig.init(AutoLockManagers=True)
+    assert rig[0].swarm()["Spec"]["EncryptionConfig"] == {"AutoLockManagers": False}
+    assert rig[0].unlock_key() == ""
+    rig[0].swarm_leave(force=True)
+    rig.init(AutoLockManagers=True, Spec={"EncryptionConfig": {"AutoLockManagers": True}})
+    assert rig[0].unlock_key().startswith("SWMKEY-1-")
+    assert len(rig[0].unlock_key()) == len("SWMKEY-1-") + 43
+
+
+# Updating
+
+
+@hosts(1)
+def test_an_update_with_an_old_version_is_out_of_sequence(rig: Rig) -> None:
+    swarm = rig.init().swarm()
+    assert refusal(rig[0].swarm_update, 1, swarm["Spec"]) == (500, memory.OUT_OF_SEQUENCE)
+    (node,) = rig[0].nodes()
+    assert refusal(rig[0].node_update, node["ID"], 1, node["Spec"]) == (
+        500,
+        memory.OUT_OF_SEQUENCE,
+    )
+
+
+@hosts(1)
+def test_every_update_moves_the_version_even_when_nothing_differs(rig: Rig) -> None:
+    before = rig.init().swarm()
+    assert version(change(rig[0])) > version(before)
+    (node,) = rig[0].nodes()
+    rig[0].node_update(node["ID"], version(node), node["Spec"])
+    assert version(rig[0].node(node["ID"])) > version(node)
+
+
+@hosts(1)
+def test_an_update_replaces_the_whole_spec(rig: Rig) -> None:
+    swarm = rig.init().swarm()
+    rig[0].swarm_update(version(swarm), {"Labels": {"a": "b"}})
+    assert rig[0].swarm()["Spec"] == {
+        "Name": "default",
+        "Labels": {"a": "b"},
+        "Orchestration": {"TaskHistoryRetentionLimit": 0},
+        "Raft": {"KeepOldSnapshots": 0, "ElectionTick": 0, "HeartbeatTick": 0},
+        "Dispatcher": {},
+        "CAConfig": {},
+        "TaskDefaults": {},
+        "EncryptionConfig": {"AutoLockManagers": False},
+    }
+
+
+@hosts(1)
+def test_settings_that_cannot_be_are_refused(rig: Rig) -> None:
+    swarm = rig.init().swarm()
+    named = {**swarm["Spec"], "Name": "other"}
+    assert refusal(rig[0].swarm_update, version(swarm), named) == (
+        400,
+        'swarm spec must be named "default"',
+    )
+    hasty = {**swarm["Spec"], "CAConfig": {"NodeCertExpiry": 60}}
+    assert refusal(rig[0].swarm_update, version(swarm), hasty) == (
+        400,
+        f"{memory.INVALID}minimum certificate expiry time is: 1h0m0s",
+    )
+
+
+@hosts(1)
+def test_a_rotated_token_keeps_the_digest_and_the_other_token(rig: Rig) -> None:
+    before = rig.init().swarm()["JoinTokens"]
+    after = change(rig[0], "WorkerToken")["JoinTokens"]
+    assert after["Manager"] == before["Manager"]
+    assert after["Worker"] != before["Worker"]
+    assert token_digest("t", after["Worker"]) == token_digest("t", before["Worker"])
+    last = change(rig[0], "ManagerToken")["JoinTokens"]
+    assert (last["Worker"] == after["Worker"], last["Manager"] == after["Manager"]) == (True, False)
+
+
+@hosts(1)
+def test_tokens_carry_the_digest_of_the_root_ca(rig: Rig) -> None:
+    swarm = rig.init().swarm()
+    digest = root_ca_digest(swarm["TLSInfo"]["TrustRoot"].encode())
+    for token in swarm["JoinTokens"].values():
+        assert token_digest("t", token) == digest
+
+
+@hosts(1)
+def test_the_unlock_key_comes_and_goes_with_autolock(rig: Rig) -> None:
+    change(rig.init(), EncryptionConfig={"AutoLockManagers": True})
+    first = rig[0].unlock_key()
+    change(rig[0])
+    assert rig[0].unlock_key() == first
+    change(rig[0], "ManagerUnlockKey")
+    second = rig[0].unlock_key()
+    assert second.startswith("SWMKEY-1-")
+    assert second != first
+    change(rig[0], EncryptionConfig={"AutoLockManagers": False})
+    assert rig[0].unlock_key() == ""
+    change(rig[0], "ManagerUnlockKey")
+    assert rig[0].unlock_key() == ""
+
+
+@hosts(1)
+def test_leaving_out_a_remembered_force_rotate_rotates_the_root_ca_again(rig: Rig) -> None:
+    engine = rig.init()
+
+    def rotated(**ca: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        before = engine.swarm()
+        spec = copy.deepcopy(before["Spec"])
+        spec["CAConfig"] = {"NodeCertExpiry": 7776000000000000, **ca}
+        engine.swarm_update(version(before), spec)
+        rig.until(lambda: not engine.swarm()["RootRotationInProgress"])
+        return before, engine.swarm()
+
+    before, first = rotated(ForceRotate=1)
+    assert first["Spec"]["CAConfig"]["ForceRotate"] == 1
+    assert first["JoinTokens"] != before["JoinTokens"]
+    assert first["TLSInfo"]["TrustRoot"] != before["TLSInfo"]["TrustRoot"]
+    before, same = rotated(ForceRotate=1)
+    assert same["JoinTokens"] == before["JoinTokens"]
+    before, again = rotated()
+    assert again["JoinTokens"] != before["JoinTokens"]
+
+
+# Nodes
+
+
+@hosts(1)
+def test_a_node_update_replaces_the_whole_spec(rig: Rig) -> None:
+    (node,) = rig.init().nodes()
+
+    def update(**spec: Any) -> None:
+        rig[0].node_update(node["ID"], version(rig[0].node(node["ID"])), spec)
+
+    update(Role="manager", Availability="active", Name="called", Labels={"a": ""})
+    assert rig[0].node(node["ID"])["Spec"] == {
+        "Name": "called",
+        "Labels": {"a": ""},
+        "Role": "manager",
+        "Availability": "active",
+    }
+    update(Role="manager", Availability="active")
+    assert rig[0].node(node["ID"])["Spec"] == node["Spec"]
+    # Not `refusal(update)`: the version is part of the call.
+    newest = version(rig[0].node(node["ID"]))
+    for spec, text in (
+        ({"Availability": "active"}, 'invalid Role: ""'),
+        ({"Role": "manager"}, 'invalid Availability: ""'),
+        ({"Role": "king", "Availability": "active"}, 'invalid Role: "king"'),
+    ):
+        assert refusal(rig[0].node_update, node["ID"], newest, spec) == (400, text)
+
+
+@hosts(1)
+def test_a_node_is_found_by_id_by_name_and_by_the_beginning_of_its_id(rig: Rig) -> None:
+    (node,) = rig.init().nodes()
+    name = node["Description"]["Hostname"]
+    for reference in (node["ID"], name, node["ID"][:8]):
+        assert rig[0].node(reference)["ID"] == node["ID"]
+    assert refusal(rig[0].node, "nobody") == (404, "node nobody not found")
+    assert refusal(rig[0].node_update, "nobody", 1, node["Spec"]) == (404, "node nobody not found")
+    assert len(rig[0].nodes({"name": [name[:2]]})) == 1
+    assert rig[0].nodes({"name": ["nobody"]}) == []
+    assert len(rig[0].nodes({"role": ["manager"]})) == 1
+    assert rig[0].nodes({"role": ["worker"]}) == []
+    assert refusal(rig[0].nodes, {"colour": ["red"]}) == (400, "Invalid filter 'colour'")
+
+
+@hosts(1)
+def test_the_last_manager_cannot_be_demoted_and_leaves_only_by_force(rig: Rig) -> None:
+    (node,) = rig.init().nodes()
+    spec = {**node["Spec"], "Role": "worker"}
+    assert refusal(rig[0].node_update, node["ID"], version(node), spec) == (
+        400,
+        f"{memory.PRECONDITION}attempting to demote the last manager of the swarm",
+    )
+    text = memory.LEAVE_MANAGER + memory.LAST_MANAGER
+    assert refusal(rig[0].swarm_leave, False) == (503, text)
+    rig[0].swarm_leave(force=True)
+    assert rig[0].info()["Swarm"]["LocalNodeState"] == "inactive"
+
+
+# Joining and leaving
+
+
+@hosts(2)
+def test_a_worker_joins_knows_little_and_leaves_without_force(rig: Rig) -> None:
+    rig.init()
+    worker = rig.join(1, "Worker", Availability="drain")
+    info = worker.info()["Swarm"]
+    assert (info["LocalNodeState"], info["ControlAvailable"]) == ("active", False)
+    assert "Cluster" not in info
+    managers = [manager["NodeID"] for manager in info["RemoteManagers"]]
+    assert managers == [rig[0].info()["Swarm"]["NodeID"]]
+    node = rig[0].node(info["NodeID"])
+    assert node["Spec"] == {"Labels": {}, "Role": "worker", "Availability": "drain"}
+    assert "ManagerStatus" not in node
+    for read in (worker.swarm, worker.nodes, worker.unlock_key):
+        assert refusal(read) == (503, memory.WORKER)
+    again = rig.way_in(rig[0].swarm()["JoinTokens"]["Worker"])
+    assert refusal(worker.swarm_join, again) == (503, memory.ALREADY)
+    assert refusal(worker.swarm_init, {"ListenAddr": "0.0.0.0:2377"}) == (503, memory.ALREADY)
+    worker.swarm_leave(force=False)
+    assert worker.info()["Swarm"]["LocalNodeState"] == "inactive"
+    rig.until(lambda: rig[0].node(info["NodeID"])["Status"]["State"] == "down")
+    assert rig[0].node(info["NodeID"])["Status"]["Message"] == "heartbeat failure"
+
+
+@hosts(2)
+def test_a_host_that_joins_again_is_a_second_node_of_the_same_name(rig: Rig) -> None:
+    rig.init()
+    first = rig.join(1, "Worker").info()
+    rig[1].swarm_leave(force=False)
+    second = rig.join(1, "Worker").info()
+    assert first["Swarm"]["NodeID"] != second["Swarm"]["NodeID"]
+    same_name = rig[0].nodes({"name": [second["Name"]]})
+    assert {node["ID"] for node in same_name} == {
+        first["Swarm"]["NodeID"],
+        second["Swarm"]["NodeID"],
+    }
+    status, text = refusal(rig[0].node, second["Name"])
+    assert (status, text) == (400, f"node {second['Name']} is ambiguous (2 matches found)")
+
+
+@hosts(2)
+def test_bad_tokens_are_refused_and_leave_nothing_behind(rig: Rig) -> None:
+    token = rig.init().swarm()["JoinTokens"]["Worker"]
+    start, version_, digest, secret = token.split("-")
+    other = "1" if digest[-1] == "0" else "0"
+    # swarmkit wants the number padded on the left, so that the last digit can be any.
+    foreign = "-".join([start, version_, digest[:-1] + other, secret])
+    wrong = "-".join([start, version_, digest, "0" * 25])
+    assert refusal(rig[1].swarm_join, rig.way_in("nonsense")) == (500, "invalid join token")
+    status, text = refusal(rig[1].swarm_join, rig.way_in(foreign))
+    assert status == 500
+    assert text.startswith(memory.OTHER_CA.partition("{")[0])
+    assert refusal(rig[1].swarm_join, rig.way_in(wrong)) == (400, memory.WRONG_TOKEN)
+    assert rig[1].info()["Swarm"]["LocalNodeState"] == "inactive"
+    assert len(rig[0].nodes()) == 1
+
+
+@hosts(2)
+def test_a_closed_port_refuses_the_join_and_a_silent_address_leaves_it_pending(rig: Rig) -> None:
+    way_in = rig.way_in(rig.init().swarm()["JoinTokens"]["Worker"])
+    closed = way_in["RemoteAddrs"][0].replace(":2377", ":1")
+    status, text = refusal(rig[1].swarm_join, {**way_in, "RemoteAddrs": [closed]})
+    assert (status, text) == (503, memory.REFUSED_CONNECTION.format(address=closed))
+    assert rig[1].info()["Swarm"]["LocalNodeState"] == "inactive"
+
+    silent = f"{closed.rpartition('.')[0]}.199:2377"
+    answer = refusal(rig[1].swarm_join, {**way_in, "RemoteAddrs": [silent]})
+    assert answer == (503, memory.JOIN_TIMEOUT)
+    info = rig[1].info()["Swarm"]
+    assert (info["LocalNodeState"], info["NodeID"]) == ("pending", "")
+    assert info["RemoteManagers"] == [{"NodeID": "", "Addr": silent}]
+    assert refusal(rig[1].swarm_join, way_in) == (503, memory.ALREADY)
+    rig[1].swarm_leave(force=False)
+    assert rig[1].info()["Swarm"]["LocalNodeState"] == "inactive"
+
+
+@hosts(3)
+def test_a_manager_is_demoted_and_promoted(rig: Rig) -> None:
+    rig.init()
+    rig.join(2, "Worker")
+    manager = rig.join(1, "Manager")
+    node_id = manager.info()["Swarm"]["NodeID"]
+    text = memory.LEAVE_MANAGER + memory.LOSES_QUORUM.format(left=1, managers=2)
+    assert refusal(manager.swarm_leave, False) == (503, text)
+
+    def give(role: str) -> None:
+        node = rig[0].node(node_id)
+        rig[0].node_update(node_id, version(node), {**node["Spec"], "Role": role})
+
+    give("worker")
+    rig.until(lambda: not manager.info()["Swarm"]["ControlAvailable"])
+    rig.until(lambda: "ManagerStatus" not in rig[0].node(node_id))
+    give("manager")
+    # 2 s as a rule, and half a minute just after a demotion.
+    rig.until(lambda: manager.info()["Swarm"]["ControlAvailable"], 60)
+    rig.until(
+        lambda: rig[0].node(node_id).get("ManagerStatus", {}).get("Reachability") == "reachable"
+    )
+
+
+@hosts(3)
+def test_a_manager_that_just_leaves_still_counts(rig: Rig) -> None:
+    rig.init()
+    ids = [rig.join(index, "Manager").info()["Swarm"]["NodeID"] for index in (1, 2)]
+    rig[1].swarm_leave(force=True)
+    rig.until(lambda: rig[0].node(ids[0])["ManagerStatus"]["Reachability"] == "unreachable")
+    other = rig[0].node(ids[1])
+    spec = {**other["Spec"], "Role": "worker"}
+    assert refusal(rig[0].node_update, ids[1], version(other), spec) == (
+        400,
+        f"{memory.PRECONDITION}can't remove member from the raft: this would result in a loss of "
+        "quorum",
+    )
+
+
+@hosts(3)
+def test_without_quorum_nothing_can_be_read_until_a_new_cluster_is_forced(rig: Rig) -> None:
+    spec = {"Labels": {"kept": "yes"}}
+    before = rig.init(Spec=spec).swarm()
+    for index in (1, 2):
+        rig.join(index, "Manager")
+    for index in (1, 2):
+        rig[index].swarm_leave(force=True)
+    unreadable = (500, one_line(memory.NO_LEADER))
+
+    rig.until(lambda: one_line(rig[0].info()["Swarm"]["Error"]) == unreadable[1], 90)
+    info = rig[0].info()["Swarm"]
+    assert (info["LocalNodeState"], info["ControlAvailable"]) == ("active", True)
+    assert info["Cluster"]["ID"] == ""
+    assert refusal(rig[0].swarm) == unreadable
+    assert refusal(rig[0].nodes) == unreadable
+    assert refusal(rig[0].swarm_update, version(before), before["Spec"]) == unreadable
+
+    force = {"ForceNewCluster": True, "ListenAddr": "0.0.0.0:2377", "Spec": {}}
+    rig[0].swarm_init({**force, "AdvertiseAddr": info["NodeAddr"]})
+    rig.until(lambda: rig[0].info()["Swarm"].get("Cluster"))
+    after = rig[0].swarm()
+    assert after["ID"] == before["ID"]
+    assert after["JoinTokens"] == before["JoinTokens"]
+    assert after["Spec"] == before["Spec"]
+    managers = [node for node in rig[0].nodes() if "ManagerStatus" in node]
+    assert [node["ID"] for node in managers] == [info["NodeID"]]
+    assert len(rig[0].nodes()) == 3
+
+
+@hosts(1)
+def test_an_autolocked_swarm_is_lost_when_a_new_cluster_is_forced(rig: Rig) -> None:
+    change(rig.init(), EncryptionConfig={"AutoLockManagers": True})
+    address = rig[0].info()["Swarm"]["NodeAddr"]
+    force = {"ForceNewCluster": True, "ListenAddr": "0.0.0.0:2377", "AdvertiseAddr": address}
+    assert refusal(rig[0].swarm_init, {**force, "Spec": {}}) == (503, memory.LOCKED)
+    assert rig[0].info()["Swarm"]["LocalNodeState"] == "inactive"
+    # The state is still on the disk, and the first attempt at another swarm finds it.
+    assert refusal(rig.init) == (503, memory.LOCKED)
+    assert rig.init().unlock_key() == ""
+
+
+# Services
+
+# An image that no engine has, so that its tasks are rejected.
+NOWHERE = "localhost/none:1"
+WEB: dict[str, Any] = {"Name": "web", "TaskTemplate": {"ContainerSpec": {"Image": NOWHERE}}}
+
+
+@hosts(1)
+def test_a_service_is_stored_with_few_defaults(rig: Rig) -> None:
+    service_id = rig.init().service_create(WEB)
+    service = rig[0].service("web")
+    assert service["ID"] == service_id
+    assert service["Spec"] == {
+        "Name": "web",
+        "Labels": {},
+        "TaskTemplate": {
+            "ContainerSpec": {"Image": NOWHERE, "Isolation": "default"},
+            "ForceUpdate": 0,
+            "Runtime": "container",
+        },
+        "Mode": {"Replicated": {"Replicas": 1}},
+    }
+    assert service["Endpoint"] == {"Spec": {}}
+    assert "PreviousSpec" not in service
+    assert "UpdateStatus" not in service
+    (task,) = rig[0].tasks({"service": ["web"]})
+    assert (task["Slot"], task["ServiceID"]) == (1, service_id)
+
+
+@hosts(1)
+def test_the_defaults_that_the_engine_inserts_are_shown_on_request(rig: Rig) -> None:
+    rig.init().service_create(WEB)
+    # No module of ours asks for them, so that the client has no method for it.
+    shown = rig[0]._get("/services/web", "read service web", {"insertDefaults": "true"})
+    assert shown["Spec"] == laid_over(SERVICE_DEFAULTS, rig[0].service("web")["Spec"])
+
+
+@hosts(1)
+def test_a_service_update_that_changes_nothing_costs_the_target_of_the_rollback(rig: Rig) -> None:
+    rig.init().service_create(WEB)
+    before = rig[0].service("web")
+    rig[0].service_update(before["ID"], version(before), before["Spec"])
+    after = rig[0].service("web")
+    assert version(after) > version(before)
+    assert after["PreviousSpec"] == before["Spec"] == after["Spec"]
+    assert refusal(rig[0].service_update, before["ID"], 1, before["Spec"]) == (
+        500,
+        memory.OUT_OF_SEQUENCE,
+    )
+
+
+@hosts(1)
+def test_what_a_service_cannot_become_is_refused(rig: Rig) -> None:
+    rig.init().service_create(WEB)
+    taken = "rpc error: code = AlreadyExists desc = name conflicts with an existing object: "
+    assert refusal(rig[0].service_create, WEB) == (409, f"{taken}service web already exists")
+    assert refusal(rig[0].service_create, {**WEB, "Name": "we b"}) == (
+        400,
+        f"{memory.INVALID}name must be valid as a DNS name component",
+    )
+    lost = copy.deepcopy(WEB)
+    lost["Name"] = "lost"
+    lost["TaskTemplate"]["Networks"] = [{"Target": "nowhere"}]
+    assert refusal(rig[0].service_create, lost) == (500, "network nowhere not found")
+    service = rig[0].service("web")
+    unimplemented = "rpc error: code = Unimplemented desc = "
+    for difference, text in (
+        ({"Name": "other"}, "renaming services is not supported"),
+        ({"Mode": {"Global": {}}}, "service mode change is not allowed"),
+    ):
+        spec = {**service["Spec"], **difference}
+        assert refusal(rig[0].service_update, service["ID"], version(service), spec) == (
+            501,
+            unimplemented + text,
+        )
+
+
+@hosts(1)
+def test_services_are_listed_by_the_beginning_of_their_name_and_removed(rig: Rig) -> None:
+    rig.init().service_create(WEB)
+    rig[0].service_create({**WEB, "Name": "web2", "Labels": {"a": "b"}})
+    names = {service["Spec"]["Name"] for service in rig[0].services({"name": ["web"]})}
+    assert names == {"web", "web2"}
+    (labelled,) = rig[0].services({"label": ["a=b"]})
+    assert labelled["Spec"]["Name"] == "web2"
+    rig[0].service_remove("web")
+    assert refusal(rig[0].service, "web") == (404, "service web not found")
+    assert refusal(rig[0].service_remove, "web") == (404, "service web not found")
+
+
+def current_tasks(engine: Engine) -> set[str]:
+    """The IDs of the tasks that the engine holds to be what the service's spec says."""
+    tasks = engine.tasks({"service": ["web"], "_up-to-date": ["true"]})
+    return {task["ID"] for task in tasks}
+
+
+def change_service(engine: Engine, **parts: Any) -> None:
+    service = engine.service("web")
+    spec = {**copy.deepcopy(service["Spec"]), **parts}
+    engine.service_update(service["ID"], version(service), spec)
+
+
+@hosts(1)
+def test_a_task_whose_image_cannot_be_had_is_rejected_with_the_reason(rig: Rig) -> None:
+    rig.init().service_create(WEB)
+
+    def rejected() -> list[dict[str, Any]]:
+        tasks = rig[0].tasks({"service": ["web"]})
+        return [task for task in tasks if task["Status"]["State"] == "rejected"]
+
+    rig.until(rejected)
+    assert NOWHERE in rejected()[0]["Status"]["Err"]
+    assert rejected()[0]["Status"]["Timestamp"].endswith("Z")
+
+
+@hosts(1)
+def test_tasks_are_replaced_when_their_template_differs_be_it_by_a_default(rig: Rig) -> None:
+    rig.init().service_create({**WEB, "Mode": {"Replicated": {"Replicas": 0}}})
+    change_service(rig[0], Mode={"Replicated": {"Replicas": 1}})
+    rig.until(lambda: current_tasks(rig[0]))
+
+    def replaced(**parts: Any) -> bool:
+        before = current_tasks(rig[0])
+        change_service(rig[0], **parts)
+        return not before & current_tasks(rig[0])
+
+    assert not replaced(Labels={"a": "b"})
+    assert not replaced(UpdateConfig={"Parallelism": 2, "Order": "stop-first"})
+    assert not replaced()
+    # What the engine does anyway, but written out.
+    assert replaced(EndpointSpec={"Mode": "vip"})
+    rig.until(lambda: current_tasks(rig[0]))
+    template = rig[0].service("web")["Spec"]["TaskTemplate"]
+    assert replaced(TaskTemplate={**template, "Resources": {}})
+
+
+@hosts(1)
+def test_the_last_task_of_a_drained_node_is_kept_and_shall_not_run(rig: Rig) -> None:
+    rig.init().service_create({**WEB, "Mode": {"Global": {}}})
+    rig.until(lambda: current_tasks(rig[0]))
+    (node,) = rig[0].nodes()
+    spec = {**node["Spec"], "Availability": "drain"}
+    rig[0].node_update(node["ID"], version(node), spec)
+
+    def desired() -> set[str]:
+        tasks = rig[0].tasks({"service": ["web"], "_up-to-date": ["true"]})
+        return {task["DesiredState"] for task in tasks}
+
+    rig.until(lambda: desired() == {"shutdown"})
+
+
+@hosts(1)
+def test_a_node_that_no_task_fits_leaves_it_pending_with_the_reason(rig: Rig) -> None:
+    nowhere = {**WEB["TaskTemplate"], "Placement": {"Constraints": ["node.labels.no==where"]}}
+    rig.init().service_create({**WEB, "TaskTemplate": nowhere})
+
+    def reason() -> str:
+        (task,) = rig[0].tasks({"service": ["web"]})
+        return task["Status"].get("Err", "")
+
+    rig.until(reason)
+    assert reason().startswith("no suitable node (scheduling constraints not satisfied on 1 node")
+
+
+@hosts(1)
+def test_the_ingress_network_is_one_of_the_swarm(rig: Rig) -> None:
+    (ingress,) = rig.init().networks({"name": ["ingress"]})
+    assert (ingress["Scope"], ingress["Driver"], ingress["Ingress"]) == ("swarm", "overlay", True)
+    assert {network["Scope"] for network in rig[0].networks({"scope": ["swarm"]})} == {"swarm"}
+
+
+# What only the memory swarm can be made to do, and what real engines were seen to do then
+
+
+def test_a_locked_manager_says_so_to_everything_but_a_forced_leave() -> None:
+    world = World()
+    host = world.host("node1", "10.0.0.11")
+    engine = host.engine
+    engine.swarm_init(
+        {"AutoLockManagers": True, "Spec": {"EncryptionConfig": {"AutoLockManagers": True}}}
+    )
+    host.power_off()
+    host.power_on()
+    info = engine.info()["Swarm"]
+    assert (info["LocalNodeState"], info["NodeID"], info["Error"]) == ("locked", "", memory.LOCKED)
+    assert refusal(engine.swarm) == (503, memory.LOCKED)
+    assert refusal(engine.swarm_init, {}) == (503, memory.ALREADY)
+    assert refusal(engine.swarm_leave, False) == (503, memory.LEAVE_LOCKED)
+    engine.swarm_leave(force=True)
+    assert engine.info()["Swarm"]["LocalNodeState"] == "inactive"
+
+
+def test_a_manager_that_comes_up_alone_is_pending_and_knows_who_it_is() -> None:
+    world = World()
+    hosts_ = [world.host(f"node{i}", f"10.0.0.1{i}") for i in (1, 2, 3)]
+    rig = Rig([host.engine for host in hosts_], world.clock)
+    rig.init()
+    rig.join(1, "Manager")
+    rig.join(2, "Manager")
+    for host in hosts_:
+        host.power_off()
+    hosts_[0].power_on()
+    info = rig[0].info()["Swarm"]
+    assert (info["LocalNodeState"], info["ControlAvailable"]) == ("pending", True)
+    assert info["NodeID"] == hosts_[0].swarm_or_fail().nodes[0].id
+    assert (len(info["RemoteManagers"]), info["Error"]) == (3, memory.NO_LEADER)
+    assert refusal(rig[0].swarm) == (500, one_line(memory.NO_LEADER))
+    hosts_[1].power_on()
+    assert [engine.info()["Swarm"]["LocalNodeState"] for engine in rig.hosts[:2]] == ["active"] * 2
+    assert len(rig[0].nodes()) == 3
+
+
+def test_reads_are_stale_and_writes_hang_just_after_the_quorum_is_lost() -> None:
+    world = World()
+    hosts_ = [world.host(f"node{i}", f"10.0.0.1{i}") for i in (1, 2, 3)]
+    rig = Rig([host.engine for host in hosts_], world.clock)
+    swarm = rig.init().swarm()
+    rig.join(1, "Manager")
+    rig.join(2, "Manager")
+    hosts_[1].power_off()
+    assert rig[0].swarm()["ID"] == swarm["ID"]
+    hosts_[2].power_off()
+    assert len(rig[0].nodes()) == 3
+    started = world.now()
+    answer = refusal(rig[0].swarm_update, version(swarm), swarm["Spec"])
+    assert answer == (500, memory.DEADLINE)
+    assert world.now() - started == memory.RAFT_SECONDS
+    assert refusal(rig[0].nodes) == (500, one_line(memory.NO_LEADER))
+    hosts_[1].power_on()
+    assert len(rig[0].nodes()) == 3

@@ -1,0 +1,199 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What community.docker's modules were seen to do wrong, by number, and that ours do not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ansible_collections.shoal.swarm.tests.unit.engine_server import serve
+from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon, World, conflict
+from ansible_collections.shoal.swarm.tests.unit.modules_under_test import run
+
+On = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def world() -> World:
+    """A manager, a worker, and a host that is in no swarm."""
+    world = World(pace=3600)
+    manager, worker, _outside = (world.host(f"node{i}", f"10.0.0.1{i}") for i in (1, 2, 3))
+    manager.engine.swarm_init({"Spec": {}})
+    worker.engine.swarm_join(way_in(manager, "Worker"))
+    world.writes.clear()
+    return world
+
+
+@pytest.fixture
+def on(world: World) -> On:
+    """Run a module on the host of that name; a failure is part of the result."""
+
+    def run_on(host: str, module: str, **given: Any) -> dict[str, Any]:
+        daemon = next(daemon for daemon in world.daemons if daemon.name == host)
+        with serve(daemon) as docker_host:
+            return run(module, docker_host, **given)
+
+    return run_on
+
+
+def way_in(manager: Daemon, role: str) -> dict[str, Any]:
+    token = manager.swarm_or_fail().tokens()[role]
+    return {"RemoteAddrs": [f"{manager.address}:2377"], "JoinToken": token}
+
+
+def join_options(world: World, role: str = "Worker") -> dict[str, Any]:
+    body = way_in(world.daemons[0], role)
+    return {"remote_addrs": body["RemoteAddrs"], "join_token": body["JoinToken"]}
+
+
+def test_d1_one_changed_setting_wipes_no_other_and_the_diff_hides_nothing(
+    world: World, on: On
+) -> None:
+    settings = {
+        "autolock_managers": True,
+        "labels": {"a": "b"},
+        "task_history_retention_limit": 3,
+        "snapshot_interval": 5000,
+    }
+    assert on("node1", "swarm_init", **settings)["changed"]
+    before = world.daemons[0].swarm_or_fail().spec
+    result = on("node1", "swarm_init", election_tick=5)
+    after = world.daemons[0].swarm_or_fail().spec
+    assert after == {**before, "Raft": {**before["Raft"], "ElectionTick": 5}}
+    (entry,) = result["diff"]
+    assert (entry["before"], entry["after"]) == ({"election_tick": 10}, {"election_tick": 5})
+    assert not on("node1", "swarm_init", **settings)["changed"]
+
+
+def test_d2_one_changed_option_of_a_service_drops_no_other(world: World, on: On) -> None:
+    options = {
+        "image": "web:1",
+        "env": {"A": 1},
+        "limits": {"memory": "64M"},
+        "placement": {"constraints": ["node.role==manager"]},
+        "update_config": {"order": "start-first"},
+        "labels": {"team": "ops"},
+    }
+    on("node1", "service", name="web", **options)
+    before = world.daemons[0].swarm_or_fail().service("web").spec
+    on("node1", "service", name="web", replicas=2)
+    after = world.daemons[0].swarm_or_fail().service("web").spec
+    assert after == {**before, "Mode": {"Replicated": {"Replicas": 2}}}
+
+
+def test_d3_leaving_again_is_ok(world: World, on: On) -> None:
+    assert on("node2", "swarm_join", state="absent")["changed"] is True
+    assert on("node2", "swarm_join", state="absent")["changed"] is False
+    assert on("node3", "swarm_join", state="absent")["changed"] is False
+
+
+def test_d4_a_host_in_another_swarm_or_in_the_wrong_role_is_not_ok(world: World, on: On) -> None:
+    world.daemons[2].engine.swarm_init({"Spec": {}})
+    result = on("node3", "swarm_join", **join_options(world))
+    assert result["failed"] is True
+    assert "node3 is a manager of another swarm" in result["msg"]
+    result = on("node2", "swarm_join", role="manager", **join_options(world, "Manager"))
+    assert result["failed"] is True
+    assert "node2 is in this swarm as worker, not as manager" in result["msg"]
+    assert on("node2", "swarm_join", role="worker", **join_options(world))["changed"] is False
+    assert world.daemons[2].state == world.daemons[1].state == "active"
+
+
+@pytest.mark.parametrize("node_id", ["with", "without"])
+def test_d5_a_host_in_error_is_part_of_a_swarm_with_and_without_its_node_id(
+    world: World, on: On, node_id: str
+) -> None:
+    host = world.daemons[1]
+    host.fail("Swarm certificates have expired.")
+    if node_id == "without":
+        host.node = None
+    assert on("node2", "swarm_info")["state"] == "error"
+    for module, given in (("swarm_init", {}), ("swarm_join", join_options(world))):
+        result = on("node2", module, **given)
+        assert result["failed"] is True
+        assert "Swarm certificates have expired." in result["msg"]
+    assert on("node2", "swarm_join", state="absent")["failed"] is True
+    assert on("node2", "swarm_join", force=True, **join_options(world))["changed"] is True
+    assert host.state == "active"
+
+
+def test_d6_tokens_and_the_unlock_key_are_in_no_result_that_did_not_ask(
+    world: World, on: On
+) -> None:
+    swarm = world.daemons[0].swarm_or_fail()
+    results = [
+        on("node1", "swarm_init", autolock_managers=True, rotate_worker_token="today"),
+        on("node1", "swarm_info"),
+        on("node1", "node_label", labels={"a": "b"}),
+        on("node2", "swarm_join", **join_options(world)),
+    ]
+    assert not any("failed" in result for result in results)
+    for secret in (*swarm.tokens().values(), swarm.unlock_key):
+        assert secret
+        assert secret not in str(results)
+    asked = on("node1", "swarm_info", join_tokens=True, unlock_key=True)
+    assert asked["join_tokens"]["worker"] == swarm.tokens()["Worker"]
+    assert asked["unlock_key"] == swarm.unlock_key
+
+
+def test_d7_rotations_and_a_signing_certificate_are_done_once(world: World, on: On) -> None:
+    swarm = world.daemons[0].swarm_or_fail()
+    before = swarm.id, swarm.tokens()
+    once = {
+        "rotate_worker_token": "2026-11",
+        "rotate_manager_token": "2026-11",
+        "signing_ca_cert": world.certificate(),
+        "signing_ca_key": "the key",
+        "force": True,
+    }
+    assert on("node1", "swarm_init", **once)["changed"] is True
+    after = swarm.id, swarm.tokens(), swarm.version
+    assert swarm.root_ca == once["signing_ca_cert"]
+    assert (after[0] == before[0], after[1] == before[1]) == (True, False)
+    assert on("node1", "swarm_init", **once)["changed"] is False
+    assert (swarm.id, swarm.tokens(), swarm.version) == after
+
+
+def test_d8_a_label_with_an_empty_value_can_be_removed(world: World, on: On) -> None:
+    node = world.daemons[0].swarm_or_fail().node("node2")
+    assert on("node1", "node_label", hostname="node2", labels={"empty": ""})["changed"] is True
+    assert node.spec["Labels"] == {"empty": ""}
+    removal = {"hostname": "node2", "labels_to_remove": ["empty"]}
+    assert on("node1", "node_label", **removal)["changed"] is True
+    assert node.spec["Labels"] == {}
+    assert on("node1", "node_label", **removal)["changed"] is False
+
+
+def test_d9_a_node_that_is_down_can_be_labelled_and_keeps_its_name(world: World, on: On) -> None:
+    node = world.daemons[0].swarm_or_fail().node("node2")
+    node.spec = {**node.spec, "Name": "called"}
+    world.daemons[1].power_off()
+    node.state = "down"
+    assert on("node1", "node_label", hostname="node2", labels={"a": "b"})["changed"] is True
+    assert node.spec == {
+        "Name": "called",
+        "Labels": {"a": "b"},
+        "Role": "worker",
+        "Availability": "active",
+    }
+
+
+def test_d9_a_lost_race_is_no_failure(world: World, on: On) -> None:
+    for number in (1, 2, 3):
+        world.at_write(number, conflict)
+    assert on("node1", "node_label", hostname="node2", labels={"a": "b"})["changed"] is True
+    assert world.daemons[0].swarm_or_fail().node("node2").spec["Labels"] == {"a": "b"}
+
+
+def test_d9_an_ambiguous_name_is_answered_with_the_ids_to_choose_from(world: World, on: On) -> None:
+    world.daemons[1].engine.swarm_leave(force=False)
+    world.daemons[1].engine.swarm_join(way_in(world.daemons[0], "Worker"))
+    result = on("node1", "node_label", hostname="node2", labels={"a": "b"})
+    assert result["failed"] is True
+    for node in world.daemons[0].swarm_or_fail().nodes[1:]:
+        assert node.id in result["msg"]

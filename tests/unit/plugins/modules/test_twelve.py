@@ -1,0 +1,285 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Create, change, delete; in check mode and for real; the first time and again.
+
+Each module runs as Ansible starts it, through the SDK, against a host that is served over HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from ansible_collections.shoal.swarm.tests.unit.engine_server import serve
+from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon, World
+from ansible_collections.shoal.swarm.tests.unit.modules_under_test import run
+
+IMAGE = "registry.example.com/web:1"
+WEB = {
+    "Name": "web",
+    "Mode": {"Replicated": {"Replicas": 2}},
+    "TaskTemplate": {"ContainerSpec": {"Image": IMAGE, "Env": ["A=1"]}},
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A task that has something to do, and what is there before it."""
+
+    module: str
+    name: str
+    task: Mapping[str, Any]
+    prepare: Callable[[World], None] = lambda _world: None
+    # The task's host; the others are managed from the first.
+    host: int = 0
+    # What must be there when it is done.
+    done: Callable[[World], Any] = field(default=lambda _world: True)
+
+
+def found(world: World) -> None:
+    world.daemons[0].engine.swarm_init({"Spec": {"Labels": {"team": "ops"}}})
+
+
+def gather_in(world: World) -> None:
+    found(world)
+    tokens = world.daemons[0].swarm_or_fail().tokens()
+    for host, role in zip(world.daemons[1:], ("Worker", "Manager", "Manager")):
+        way_in = {"RemoteAddrs": ["10.0.0.11:2377"], "JoinToken": tokens[role]}
+        host.engine.swarm_join(way_in)
+    node = world.daemons[0].swarm_or_fail().node("node2")
+    node.spec = {**node.spec, "Labels": {"type": "db", "empty": ""}, "Availability": "drain"}
+
+
+def deploy(world: World) -> None:
+    gather_in(world)
+    world.daemons[0].engine.service_create(WEB)
+
+
+def swarm_labels(world: World) -> Any:
+    return world.daemons[0].swarm_or_fail().spec["Labels"]
+
+
+def node2(world: World) -> Any:
+    return world.daemons[0].swarm_or_fail().node("node2").spec
+
+
+def services(world: World) -> Any:
+    return {s.spec["Name"]: s.spec for s in world.daemons[0].swarm_or_fail().services}
+
+
+JOIN = {"remote_addrs": ["10.0.0.11"], "join_token": "<Worker>"}
+STEPS = (
+    Step(
+        "swarm_init",
+        "create",
+        {"labels": {"team": "ops"}, "default_addr_pool": ["172.30.0.0/16"]},
+        done=lambda world: swarm_labels(world) == {"team": "ops"},
+    ),
+    Step(
+        "swarm_init",
+        "change",
+        {"labels": {"team": "dev"}, "election_tick": 20, "autolock_managers": True},
+        found,
+        done=lambda world: swarm_labels(world) == {"team": "dev"},
+    ),
+    Step(
+        "swarm_init", "delete", {"labels": {}}, found, done=lambda world: swarm_labels(world) == {}
+    ),
+    Step(
+        "swarm_join",
+        "create",
+        {**JOIN, "role": "worker"},
+        found,
+        host=1,
+        done=lambda world: world.daemons[1].state == "active",
+    ),
+    Step(
+        "swarm_join",
+        "change",
+        {**JOIN, "join_token": "<Manager>", "role": "manager", "force": True},
+        gather_in,
+        host=1,
+        done=lambda world: len(world.daemons[0].swarm_or_fail().managers()) == 4,
+    ),
+    Step(
+        "swarm_join",
+        "delete",
+        {"state": "absent"},
+        gather_in,
+        host=2,
+        done=lambda world: world.daemons[2].state == "inactive",
+    ),
+    Step(
+        "node_label",
+        "create",
+        {"hostname": "node2", "labels": {"rack": "r1"}},
+        gather_in,
+        done=lambda world: node2(world)["Labels"] == {"type": "db", "empty": "", "rack": "r1"},
+    ),
+    Step(
+        "node_label",
+        "change",
+        {"nodes": [{"hostname": "node2", "labels": {"type": "web"}}]},
+        gather_in,
+        done=lambda world: node2(world)["Labels"] == {"type": "web", "empty": ""},
+    ),
+    Step(
+        "node_label",
+        "delete",
+        {"hostname": "node2", "labels_to_remove": ["type", "empty"]},
+        gather_in,
+        done=lambda world: node2(world)["Labels"] == {},
+    ),
+    Step(
+        "node",
+        "create",
+        {"nodes": [{"hostname": "node1", "availability": "drain"}]},
+        gather_in,
+    ),
+    Step(
+        "node",
+        "change",
+        {"nodes": [{"hostname": "node2", "availability": "pause"}]},
+        gather_in,
+        done=lambda world: node2(world)["Availability"] == "pause",
+    ),
+    Step(
+        "node",
+        "delete",
+        {"nodes": [{"hostname": "node2", "availability": "active"}]},
+        gather_in,
+        done=lambda world: node2(world)["Availability"] == "active",
+    ),
+    Step(
+        "service",
+        "create",
+        {"name": "web", "image": IMAGE, "replicas": 2},
+        gather_in,
+        done=lambda world: services(world)["web"]["Mode"] == {"Replicated": {"Replicas": 2}},
+    ),
+    Step(
+        "service",
+        "change",
+        {"name": "web", "replicas": 3, "env": {"B": 2}},
+        deploy,
+        done=lambda world: services(world)["web"]["Mode"] == {"Replicated": {"Replicas": 3}},
+    ),
+    Step(
+        "service",
+        "delete",
+        {"name": "web", "state": "absent"},
+        deploy,
+        done=lambda world: services(world) == {},
+    ),
+)
+every_step = pytest.mark.parametrize(
+    "step", STEPS, ids=[f"{step.module}-{step.name}" for step in STEPS]
+)
+
+
+@pytest.fixture
+def world() -> World:
+    # An hour of the engines is a second of ours.
+    world = World(pace=3600)
+    # So that no version moves by itself later on.
+    world.delays.down = 0
+    for number in range(1, 5):
+        world.host(f"node{number}", f"10.0.0.1{number}")
+    return world
+
+
+@pytest.fixture
+def task(world: World, step: Step) -> Iterator[Callable[..., dict[str, Any]]]:
+    """The step's task, to be run once the world is as the step wants it."""
+    step.prepare(world)
+    world.writes.clear()
+    given = dict(step.task)
+    if "join_token" in given:
+        tokens = world.daemons[0].swarm_or_fail().tokens()
+        given["join_token"] = tokens[given["join_token"].strip("<>")]
+    with serve(world.daemons[step.host]) as docker_host:
+
+        def run_task(check_mode: bool = False) -> dict[str, Any]:
+            result = run(step.module, docker_host, check_mode, _ansible_diff=True, **given)
+            assert "failed" not in result, result
+            return result
+
+        yield run_task
+
+
+def versions(world: World) -> dict[str, int]:
+    swarms = {host.swarm.id: host.swarm for host in world.daemons if host.swarm}
+    return {thing.id: thing.version for swarm in swarms.values() for thing in swarm.objects()}
+
+
+def states(world: World) -> list[str]:
+    return [host.state for host in world.daemons]
+
+
+Task = Callable[..., dict[str, Any]]
+
+
+@every_step
+def test_check_first_tells_the_change_and_changes_nothing(
+    world: World, step: Step, task: Task
+) -> None:
+    before = versions(world), states(world)
+    first, second = task(check_mode=True), task(check_mode=True)
+    assert first["changed"] is True
+    assert first["diff"]
+    assert first["changes"]
+    assert (second["changed"], second["diff"]) == (True, first["diff"])
+    assert world.writes == []
+    assert (versions(world), states(world)) == before
+
+
+@every_step
+def test_real_first_changes_what_check_mode_told(world: World, step: Step, task: Task) -> None:
+    told = task(check_mode=True)
+    result = task()
+    assert result["changed"] is True
+    assert result["diff"] == told["diff"]
+    assert result["changes"] == told["changes"]
+    assert world.writes
+    assert step.done(world)
+
+
+@every_step
+def test_check_again_has_nothing_to_tell(world: World, step: Step, task: Task) -> None:
+    task()
+    again = task(check_mode=True)
+    assert (again["changed"], again["diff"], again["changes"]) == (False, [], [])
+
+
+@every_step
+def test_real_again_changes_nothing_and_moves_no_version(
+    world: World, step: Step, task: Task
+) -> None:
+    task()
+    before = versions(world), states(world)
+    world.writes.clear()
+    again = task()
+    assert (again["changed"], again["diff"], again["changes"]) == (False, [], [])
+    assert world.writes == []
+    assert (versions(world), states(world)) == before
+    assert step.done(world)
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_swarm_info_never_changes_anything(world: World, check_mode: bool) -> None:
+    deploy(world)
+    world.writes.clear()
+    before = versions(world)
+    host: Daemon
+    for host in world.daemons:
+        with serve(host) as docker_host:
+            result = run("swarm_info", docker_host, check_mode, join_tokens=True, unlock_key=True)
+        assert (result["changed"], "diff" in result) == (False, False)
+        assert result["hostname"] == host.name
+    assert world.writes == []
+    assert versions(world) == before

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ratios of times, each of two things run in turn over SSH to the lab: `make bench`.
+
+Seconds differ from machine to machine; ratios of what ran in the same minute do so much less.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+LAB = "bench"
+ROUNDS = 3
+REPEATS = 10
+SIZES = {3: (3, 0), 6: (3, 3), 9: (3, 6)}
+NODES = ["node1", "node2", "node3", "node4", "node5"]
+ONE_HOST = "swarm_managers[0]"
+ALL_HOSTS = "swarm_managers:swarm_workers"
+
+PING = "ansible.builtin.ping:"
+OUR_LABELS = f"""shoal.swarm.node_label:
+        hostname: {NODES}
+        labels: {{bench: VALUE}}"""
+THEIR_LABELS = f"""community.docker.docker_node:
+        hostname: "{{{{ item }}}}"
+        labels: {{bench: VALUE}}
+      loop: {NODES}"""
+
+
+def lab(*arguments: str) -> None:
+    subprocess.run([sys.executable, "lab/lab.py", *arguments], cwd=CHECKOUT, check=True)
+
+
+def playbook(inventory: Path, path: Path | str) -> tuple[float, str]:
+    """Wall time and output of one run; a run that fails ends the benchmark."""
+    begin = time.monotonic()
+    done = subprocess.run(
+        ["ansible-playbook", "-i", str(inventory), str(path)],
+        cwd=CHECKOUT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        sys.exit(f"{path} failed:\n{done.stdout}\n{done.stderr}")
+    return time.monotonic() - begin, done.stdout
+
+
+def play(folder: Path, hosts: str, task: str, repeats: int = REPEATS) -> Path:
+    """A playbook of one task, repeated; VALUE differs from repeat to repeat."""
+    lines = [f"- hosts: {hosts}", "  gather_facts: false", "  tasks:"]
+    if not repeats:
+        lines[-1] += " []"
+    lines += ["    - " + task.replace("VALUE", f"'{number}'") for number in range(repeats)]
+    path = folder / f"{abs(hash((hosts, task, repeats)))}.yml"
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def seconds_a_task(inventory: Path, folder: Path, hosts: str, *tasks: str) -> list[float]:
+    """Of each task: its median time, without Ansible's own start. The tasks run in turn."""
+    empty = play(folder, hosts, PING, repeats=0)
+    books = [play(folder, hosts, task) for task in tasks]
+    times: list[list[float]] = [[] for _book in books]
+    for _round in range(ROUNDS):
+        start, _output = playbook(inventory, empty)
+        for book, seen in zip(books, times, strict=True):
+            taken, _output = playbook(inventory, book)
+            seen.append((taken - start) / REPEATS)
+    return [statistics.median(seen) for seen in times]
+
+
+def tasks_run(output: str) -> int:
+    """How many of the tasks ran on at least one host."""
+    blocks = re.split(r"^TASK \[", output, flags=re.MULTILINE)[1:]
+    return sum(1 for block in blocks if re.search(r"^(ok|changed): \[", block, re.MULTILINE))
+
+
+def row(what: str, one: float, other: float, aim: str = "") -> None:
+    print(f"{what:62} {one:8.2f} s {other:8.2f} s {one / other:7.2f}  {aim}", flush=True)
+
+
+def bench_site(inventory: Path, folder: Path, size: int, first_of_three: float) -> float:
+    first, _output = playbook(inventory, "playbooks/site.yml")
+    second, output = playbook(inventory, "playbooks/site.yml")
+    (floor,) = seconds_a_task(inventory, folder, ALL_HOSTS, PING)
+    count = tasks_run(output)
+    row(f"first site.yml, {size} hosts : the same with 3", first, first_of_three or first)
+    row(
+        f"second site.yml, {size} hosts : its {count} tasks at the floor",
+        second,
+        count * floor,
+        "aim 1.5" if size == max(SIZES) else "",
+    )
+    return first
+
+
+def main() -> None:
+    print(f"{'':62} {'this':>10} {'that':>10} {'ratio':>7}")
+    first_of_three = 0.0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        inventory = folder / "inventory"
+        try:
+            for size, (managers, workers) in SIZES.items():
+                lab("down", "--name", LAB)
+                lab(
+                    *("up", "--name", LAB, "--inventory", str(inventory), "--no-outsider"),
+                    *("--managers", str(managers), "--workers", str(workers)),
+                )
+                first = bench_site(inventory, folder, size, first_of_three)
+                first_of_three = first_of_three or first
+            ours, theirs, floor = seconds_a_task(
+                inventory, folder, ONE_HOST, OUR_LABELS, THEIR_LABELS, PING
+            )
+            row("labels on five nodes : a loop of docker_node", ours, theirs, "aim 0.25")
+            row("labels on five nodes : the floor (ansible.builtin.ping)", ours, floor)
+        finally:
+            lab("down", "--name", LAB)
+
+
+if __name__ == "__main__":
+    main()

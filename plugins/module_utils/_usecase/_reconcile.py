@@ -19,6 +19,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     NotConverged,
     NotFound,
     OutOfSequence,
+    SwarmError,
     Unreachable,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
@@ -87,7 +88,9 @@ def reconcile(
     """
     done: list[Action] = []
     in_doubt: list[Action] = []
-    for attempt in range(1, ATTEMPTS + 1):
+    failure: SwarmError | None = None
+    # Each attempt begins with a look, and so the last write is looked after as well.
+    for attempt in range(1, ATTEMPTS + 2):
         observed = patiently(observe, run.clock) if attempt > 1 else observe()
         plan = decide(observed)
         still_due = {action.summary for action in plan.actions}
@@ -96,12 +99,14 @@ def reconcile(
         if run.check_mode or not plan.changed:
             actions = (*done, *plan.actions)
             return Outcome(actions, plan.warnings, observed, run.check_mode)
+        if attempt > ATTEMPTS:
+            break
+        failure = None
         for action in plan.actions:
             try:
                 _operation(engine, action, operations or {})(**action.arguments)
             except _LOOK_AGAIN as error:
-                if attempt == ATTEMPTS:
-                    raise
+                failure = error
                 if isinstance(error, AmbiguousWrite):
                     in_doubt = [action]
                 run.clock.sleep(0.05 * attempt)
@@ -111,7 +116,7 @@ def reconcile(
             if not plan.continues:
                 observed = patiently(observe, run.clock)
                 return Outcome(tuple(done), plan.warnings, observed, False)
-    raise NotConverged(
+    raise failure or NotConverged(
         f"after {ATTEMPTS} rounds there is still something to do: {sorted(still_due)}"
     )
 

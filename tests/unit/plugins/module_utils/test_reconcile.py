@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    AmbiguousWrite,
     EngineError,
     NotConverged,
     OutOfSequence,
@@ -162,6 +163,26 @@ def test_the_attempts_are_bounded(host: Daemon) -> None:
     for number in range(1, ATTEMPTS + 2):
         host.world.at_write(number, conflict)
     with pytest.raises(OutOfSequence):
+        label(host)
+    assert len(host.world.writes) == ATTEMPTS
+    assert labels(host) == {}
+
+
+@pytest.mark.parametrize("fault", [answer_lost, leader_lost_committed])
+def test_the_last_attempt_is_looked_after_as_well(host: Daemon, fault: Fault) -> None:
+    for number in range(1, ATTEMPTS):
+        host.world.at_write(number, conflict)
+    host.world.at_write(ATTEMPTS, fault)
+    outcome = label(host)
+    assert [action.summary for action in outcome.actions] == ["label node1"]
+    assert labels(host) == {"type": "db"}
+    assert len(host.world.writes) == ATTEMPTS
+
+
+def test_a_last_attempt_that_came_to_nothing_is_not_called_a_success(host: Daemon) -> None:
+    for number in range(1, ATTEMPTS + 1):
+        host.world.at_write(number, request_lost)
+    with pytest.raises(AmbiguousWrite, match=r"^update node .*: no answer from Docker"):
         label(host)
     assert len(host.world.writes) == ATTEMPTS
     assert labels(host) == {}

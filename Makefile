@@ -30,7 +30,7 @@ lint: venv ## ruff, yamllint, ansible-lint, the changelog's fragments
 	antsibull-changelog lint
 
 types: venv ## mypy
-	mypy $(COLLECTION)/plugins
+	mypy $(COLLECTION)/plugins $(COLLECTION)/tests/unit
 	mypy $(wildcard .ci lab bench)
 
 sanity: venv ## ansible-test sanity, on every Python that is here

@@ -17,12 +17,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     require_manager,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, Action, Plan
-from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
-    RUNNING,
-    engine_time,
-    service_converged,
-    tasks_gone,
-)
+from ansible_collections.shoal.swarm.plugins.module_utils._ready import RUNNING
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
     GLOBAL,
     KEEP_REPLICAS,
@@ -43,7 +38,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     Run,
     reconcile,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._wait import wait_until
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait import wait
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ def ensure(
     )
     service = outcome.observed.service or (None if present else before.service)
     if params["wait"] and service and not outcome.check_mode:
-        _wait(engine, service["ID"], params, run, outcome.changed)
+        wait(engine, service, params, run, outcome.changed)
     return outcome, facts(engine, outcome.observed)
 
 
@@ -179,38 +174,6 @@ def _shown(spec: Mapping[str, Any], values: Mapping[str, Any], seen: Seen) -> di
         network["name"] = names.get(network["name"], network["name"])
     result.get("networks", []).sort(key=lambda network: str(network["name"]))
     return result
-
-
-def _wait(
-    engine: Engine, service_id: str, params: Mapping[str, Any], run: Run, has_written: bool
-) -> None:
-    name = params["name"]
-    if params["state"] == "absent":
-        wait_until(
-            f"the end of all tasks of service {name}",
-            lambda: tasks_gone(_tasks_of_removed(engine, service_id)),
-            params["wait_timeout"],
-            run.clock,
-        )
-        return
-    wait_until(
-        f"service {name} being as asked",
-        lambda: service_converged(
-            engine.service(service_id),
-            engine.tasks({"service": [service_id], "_up-to-date": ["true"]}),
-            engine.nodes(),
-            engine_time(engine.info()["SystemTime"]),
-            has_written,
-        ),
-        params["wait_timeout"],
-        run.clock,
-    )
-
-
-def _tasks_of_removed(engine: Engine, service_id: str) -> list[Mapping[str, Any]]:
-    # Asked for the tasks of a service that is gone, the engine answers 404 (20.10 to 26.1), though
-    # they are still there until they have stopped.
-    return [task for task in engine.tasks() if task.get("ServiceID") == service_id]
 
 
 def facts(engine: Engine, seen: Seen) -> dict[str, Any]:

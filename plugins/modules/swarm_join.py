@@ -46,8 +46,9 @@ options:
     type: str
   role:
     description:
-      - What the host shall be. The token decides it for a host that joins; with this option, a host
-        that is in the swarm in the other role is an error, and the wait is for this role.
+      - What the host shall be. The token decides it for a host that joins; with this option, a
+        token for the other role is an error, and the host leaves again at once. A host that is in
+        the swarm already in the other role is an error, too.
     type: str
     choices: [manager, worker]
   advertise_addr:

@@ -20,6 +20,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     NotConverged,
     NotManager,
     Refused,
+    SwarmError,
     TokenRefused,
     WrongState,
 )
@@ -40,7 +41,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, Action, Plan
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._swarm import THIS_NODE
-from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import refuse_newer
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Outcome,
     Run,
@@ -53,6 +53,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Ver
 LEAVE = "leave the swarm"
 CLEAN = "clear what an earlier join left behind"
 DEFAULT_PORT = 2377
+ROLE_SECONDS = 2.0
 OUTSIDE = {"state": "absent"}
 
 
@@ -118,7 +119,6 @@ def _is_half_joined(engine: Engine, member: Membership) -> bool:
 
 
 def _ensure_present(engine: Engine, params: Mapping[str, Any], run: Run) -> Outcome[Seen]:
-    refuse_newer(THIS_NODE, params, engine.api_version)
     digest = token_digest("join_token", params["join_token"])
     addresses = manager_addresses(params["remote_addrs"])
     if engine.is_local and params["check_addresses"]:
@@ -134,7 +134,7 @@ def _ensure_present(engine: Engine, params: Mapping[str, Any], run: Run) -> Outc
         lambda seen: decide_present(seen, digest, addresses, role, params),
         run,
         {
-            "join": lambda bodies: join_in_turn(engine, bodies, params["wait_timeout"], run),
+            "join": lambda bodies: join_as(engine, bodies, role, params["wait_timeout"], run),
             "leave_for": lambda **_force: leave_for(engine, addresses),
         },
     )
@@ -260,6 +260,48 @@ def leave_for(engine: Engine, addresses: tuple[str, ...]) -> None:
     engine.swarm_leave(force=True)
 
 
+def join_as(
+    engine: Engine,
+    bodies: tuple[dict[str, Any], ...],
+    role: Role | None,
+    timeout: float,
+    run: Run,
+) -> None:
+    """Join, and leave again where that made this host something else than it shall be.
+
+    The token decides the role, and nobody can tell which before it has been used.
+    """
+    join_in_turn(engine, bodies, timeout, run)
+    joined = _role_that_lasts(engine, role, run)
+    if role is None or joined.role is role:
+        return
+    other = _name(joined.role)
+    told = f"join_token is a token for {other}s, and role is {role.value}"
+    try:
+        # A manager that the others do not reach yet cannot be demoted.
+        wait_until("the join", lambda: ready(observe(engine, run), None), timeout, run.clock)
+        _ensure_absent(engine, {"force": False, "wait_timeout": timeout}, run)
+    except SwarmError as error:
+        raise WrongState(
+            f"{told}: {joined.hostname} is a {other} now, and did not leave again: {error}"
+        ) from error
+    raise WrongState(
+        f"{told}: {joined.hostname} has left the swarm again, where node {joined.node_id} is "
+        f"listed as down until it is removed; use the {role.value}s' token, which "
+        "shoal.swarm.swarm_info returns (join_tokens: true) on a manager"
+    )
+
+
+def _role_that_lasts(engine: Engine, role: Role | None, run: Run) -> Membership:
+    # A new manager's engine learns that it is one at about the time at which it says it has joined.
+    deadline = run.clock.now() + ROLE_SECONDS
+    while True:
+        member = membership(engine.info())
+        if role is None or member.role is role or run.clock.now() >= deadline:
+            return member
+        run.clock.sleep(0.5)
+
+
 def join_in_turn(
     engine: Engine, bodies: tuple[dict[str, Any], ...], timeout: float, run: Run
 ) -> None:
@@ -317,10 +359,7 @@ def ready(seen: Seen, role: Role | None) -> Look:
     if member.state is not NodeState.ACTIVE:
         return Look(Verdict.WAIT, f"its state is {member.state.value} {member.error}".rstrip())
     if role and member.role is not role:
-        return Look(
-            Verdict.WAIT,
-            f"it is a {_name(member.role)}, not yet a {role.value} (is the token one for it?)",
-        )
+        return Look(Verdict.WAIT, f"it is a {_name(member.role)}, not a {role.value}")
     if member.is_manager:
         own = next((node for node in seen.nodes if node["ID"] == member.node_id), {})
         reachability = (own.get("ManagerStatus") or {}).get("Reachability", "unknown")

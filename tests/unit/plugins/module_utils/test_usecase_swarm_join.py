@@ -143,9 +143,64 @@ def test_a_manager_that_nobody_reaches_is_a_failure_that_says_so(world: World) -
         join(world, "Manager", role="manager", wait_timeout=60)
 
 
-def test_the_token_of_the_other_role_is_a_failure_that_says_so(world: World) -> None:
-    with pytest.raises(NotConverged, match=r"it is a worker, not yet a manager"):
-        join(world, "Worker", role="manager", wait_timeout=5)
+@pytest.mark.parametrize(
+    ("role", "other", "wait", "actions"),
+    [
+        ("manager", "worker", True, ["join", "leave"]),
+        ("manager", "worker", False, ["join", "leave"]),
+        ("worker", "manager", True, ["join", "update", "leave"]),
+    ],
+)
+def test_a_join_with_the_token_of_the_other_role_is_undone_at_once(
+    world: World, role: str, other: str, wait: bool, actions: list[str]
+) -> None:
+    with pytest.raises(WrongState) as caught:
+        join(world, other.title(), role=role, wait=wait)
+    (_, entry) = world.daemons[0].swarm_or_fail().nodes
+    assert str(caught.value) == (
+        f"join_token is a token for {other}s, and role is {role}: node2 has left the swarm again, "
+        f"where node {entry.id} is listed as down until it is removed; use the {role}s' token, "
+        "which shoal.swarm.swarm_info returns (join_tokens: true) on a manager"
+    )
+    assert world.now() < 5
+    assert [path.rpartition("/")[2] for _host, _method, path in world.writes] == actions
+    assert world.daemons[1].state == "inactive"
+
+    outcome, facts = join(world, role.title(), role=role)
+    assert (outcome.changed, facts["role"]) == (True, role)
+
+
+def test_a_manager_by_mistake_is_demoted_when_the_others_reach_it(world: World) -> None:
+    world.delays.reachable = 20
+    with pytest.raises(WrongState, match="node2 has left the swarm again"):
+        join(world, "Manager", role="worker")
+    assert [manager.hostname for manager in world.daemons[0].swarm_or_fail().managers()] == [
+        "node1"
+    ]
+
+
+def test_a_join_by_mistake_that_cannot_be_undone_says_both(world: World) -> None:
+    world.delays.reachable = 600
+    with pytest.raises(WrongState) as caught:
+        join(world, "Manager", role="worker", wait_timeout=10)
+    assert str(caught.value).startswith(
+        "join_token is a token for managers, and role is worker: node2 is a manager now, and did "
+        "not leave again: the join did not happen within 10 s: the other managers see it as"
+    )
+
+
+def test_a_manager_that_learns_its_role_a_moment_later_has_the_right_token(world: World) -> None:
+    def learns_later(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+        answer = perform()
+        node = daemon.swarm_or_fail().nodes[-1]
+        node.is_manager = False
+        world.later(1, lambda: setattr(node, "is_manager", True))
+        return answer
+
+    world.at_write(1, learns_later)
+    outcome, facts = join(world, "Manager", role="manager")
+    assert (outcome.changed, facts["role"]) == (True, "manager")
+    assert len(world.writes) == 1
 
 
 def test_without_wait_it_ends_when_the_engine_has_joined(world: World) -> None:

@@ -10,10 +10,12 @@ ServiceSpec and drop `Availability` of init and join, so requests and answers ar
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,7 @@ from urllib.parse import quote
 
 try:
     import docker
+    import docker.auth
     import docker.errors
     import docker.tls
     import requests.exceptions
@@ -197,20 +200,69 @@ class Engine:
     def service(self, service_id: str) -> Document:
         return self._get(f"/services/{quote(service_id)}", f"read service {service_id}")
 
-    def service_create(self, spec: Document) -> str:
+    def service_create(self, spec: Document, auth: str = "") -> str:
         doing = f"create service {spec['Name']}"
-        return self._write("POST", "/services/create", doing, body=spec)["ID"]
+        return self._write("POST", "/services/create", doing, body=spec, auth=auth)["ID"]
 
-    def service_update(self, service_id: str, version: int, spec: Document) -> None:
+    def service_update(self, service_id: str, version: int, spec: Document, auth: str = "") -> None:
         path = f"/services/{quote(service_id)}/update"
-        query = {"version": version, "registryAuthFrom": "spec"}
-        self._write("POST", path, f"update service {spec['Name']}", query=query, body=spec)
+        # Without credentials of its own an update keeps those that the service has.
+        query = {"version": version, **({} if auth else {"registryAuthFrom": "spec"})}
+        doing = f"update service {spec['Name']}"
+        self._write("POST", path, doing, query=query, body=spec, auth=auth)
+
+    def service_rollback(self, service_id: str, version: int, spec: Document) -> None:
+        path = f"/services/{quote(service_id)}/update"
+        query = {"version": version, "rollback": "previous"}
+        self._write("POST", path, f"roll back service {spec['Name']}", query=query, body=spec)
 
     def service_remove(self, service_id: str) -> None:
         self._write("DELETE", f"/services/{quote(service_id)}", f"remove service {service_id}")
 
     def tasks(self, filters: Mapping[str, list[str]] | None = None) -> list[Document]:
         return self._get("/tasks", "list the tasks", _filters(filters))
+
+    # Logs, as raw bytes: what came within so many seconds, and whether that is all of it
+
+    def service_logs(
+        self, service_id: str, query: Mapping[str, Any], seconds: float
+    ) -> tuple[bytes, bool]:
+        path = f"/services/{quote(service_id)}/logs"
+        return self._stream(path, f"read the log of service {service_id}", query, seconds)
+
+    def task_logs(
+        self, task_id: str, query: Mapping[str, Any], seconds: float
+    ) -> tuple[bytes, bool]:
+        path = f"/tasks/{quote(task_id)}/logs"
+        return self._stream(path, f"read the log of task {task_id}", query, seconds)
+
+    # Images
+
+    def distribution(self, image: str, auth: str = "") -> Document:
+        path = f"/distribution/{quote(image, safe='/:@')}/json"
+        return self._get(path, f"ask the registry for {image}", auth=auth)
+
+    def registry_auth(self, registry: str, login: Mapping[str, str] | None) -> str:
+        """Credentials as the engine takes them: from `login`, or from this host's Docker
+        configuration (with its credential helpers); empty where that has none."""
+        try:
+            if login:
+                header: Any = docker.auth.encode_header({**login, "serveraddress": registry})
+            else:
+                header = docker.auth.get_config_header(self._session, registry)
+        except docker.errors.DockerException as error:
+            raise InvalidOption(
+                f"the credentials for {registry} cannot be read: {error}"
+            ) from error
+        return header.decode() if isinstance(header, bytes) else header or ""
+
+    # Secrets and configs
+
+    def secrets(self, filters: Mapping[str, list[str]] | None = None) -> list[Document]:
+        return self._get("/secrets", "list the secrets", _filters(filters))
+
+    def configs(self, filters: Mapping[str, list[str]] | None = None) -> list[Document]:
+        return self._get("/configs", "list the configs", _filters(filters))
 
     # Networks
 
@@ -219,9 +271,11 @@ class Engine:
 
     # The wire
 
-    def _get(self, path: str, doing: str, query: Mapping[str, Any] | None = None) -> Any:
+    def _get(
+        self, path: str, doing: str, query: Mapping[str, Any] | None = None, auth: str = ""
+    ) -> Any:
         try:
-            return self._send("GET", path, doing, query, None)
+            return self._send("GET", path, doing, query, None, auth)
         except requests.exceptions.RequestException as error:
             raise Unreachable(f"{doing}: no answer from Docker: {error}") from error
 
@@ -232,12 +286,28 @@ class Engine:
         doing: str,
         query: Mapping[str, Any] | None = None,
         body: Document | None = None,
+        auth: str = "",
     ) -> Any:
         try:
-            return self._send(method, path, doing, query, body)
+            return self._send(method, path, doing, query, body, auth)
         except requests.exceptions.RequestException as error:
             # The request may have arrived before the connection broke.
             raise AmbiguousWrite(f"{doing}: no answer from Docker: {error}") from error
+
+    def _stream(
+        self, path: str, doing: str, query: Mapping[str, Any], seconds: float
+    ) -> tuple[bytes, bool]:
+        """Read an answer that may never end: the engine waits for nodes that are gone."""
+        url = f"{self._session.base_url}/v{self.api_version}{path}"
+        try:
+            response = self._session.request(
+                "GET", url, params=query, timeout=seconds, stream=True
+            )
+        except requests.exceptions.RequestException as error:
+            raise Unreachable(f"{doing}: no answer from Docker: {error}") from error
+        if response.status_code >= 400:
+            raise from_engine(doing, response.status_code, _message(response))
+        return _received(response, seconds)
 
     def _send(
         self,
@@ -246,17 +316,37 @@ class Engine:
         doing: str,
         query: Mapping[str, Any] | None,
         body: Document | None,
+        auth: str,
     ) -> Any:
         response = self._session.request(
             method,
             f"{self._session.base_url}/v{self.api_version}{path}",
             params=query,
             json=body,
+            headers={"X-Registry-Auth": auth} if auth else None,
             timeout=self._session.timeout,
         )
         if response.status_code >= 400:
             raise from_engine(doing, response.status_code, _message(response))
         return response.json() if response.content else None
+
+
+def _received(response: Any, seconds: float) -> tuple[bytes, bool]:
+    """In a thread: not every transport of the SDK can break off a read by itself."""
+    chunks: list[bytes] = []
+    ended: list[bool] = []
+
+    def receive() -> None:
+        # A connection that breaks leaves what has come by then.
+        with contextlib.suppress(*_connection_errors()):
+            for chunk in response.iter_content(None):
+                chunks.append(chunk)
+            ended.append(True)
+
+    thread = threading.Thread(target=receive, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return b"".join(chunks), bool(ended)
 
 
 def _message(response: Any) -> str:

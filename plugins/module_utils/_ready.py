@@ -16,14 +16,17 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
-    MODES,
-    REPLICATED,
+    GLOBAL,
+    JOBS,
+    mode_of,
     monitor_seconds,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict
 
 RUNNING = "running"
-TERMINAL = ("complete", "shutdown", "failed", "rejected", "orphaned", "remove")
+COMPLETE = "complete"
+FAILED = ("failed", "rejected")
+TERMINAL = (COMPLETE, "shutdown", *FAILED, "orphaned", "remove")
 _ORDER = (
     "new",
     "allocated",
@@ -37,11 +40,14 @@ _ORDER = (
     *TERMINAL,
 )
 
-# UpdateStatus.State, where it ends the wait.
+# UpdateStatus.State
 ROLLED_BACK = "rollback_completed"
+ROLLBACK_PAUSED = "rollback_paused"
+ROLLING_BACK = "rollback_started"
+ROLLBACKS = (ROLLING_BACK, ROLLBACK_PAUSED, ROLLED_BACK)
 _FAILED_UPDATES = {
     "paused": "the update was paused",
-    "rollback_paused": "the rollback was paused",
+    ROLLBACK_PAUSED: "the rollback was paused",
     ROLLED_BACK: "the update failed and was rolled back",
 }
 
@@ -54,8 +60,9 @@ def service_converged(
     nodes: Sequence[Document],
     now: datetime,
     has_written: bool,
+    accepts_rollback: bool = False,
 ) -> Look:
-    """Every slot runs an up-to-date task and has done so for the monitor window.
+    """Every slot runs an up-to-date task and has done so for the monitor window; a job is complete.
 
     `tasks` are the up-to-date ones only; `now` is the engine's own time. Only for who has written
     the spec is a rollback the end of that update: it stays in the status until the next one, and
@@ -63,53 +70,135 @@ def service_converged(
     """
     update = service.get("UpdateStatus") or {}
     state = update.get("State")
-    errors = task_errors(tasks, nodes)
-    if state in _FAILED_UPDATES and (has_written or state != ROLLED_BACK):
+    mode = mode_of(service["Spec"])
+    if mode in JOBS:
+        tasks = [task for task in tasks if _iteration(task) == _iteration(service.get("JobStatus"))]
+    errors = task_errors(tasks, nodes, mode in JOBS)
+    is_fine = state == ROLLED_BACK and (accepts_rollback or not has_written)
+    if state in _FAILED_UPDATES and not is_fine:
         return Look(
             Verdict.FAILED, _joined(_FAILED_UPDATES[state], update.get("Message", ""), errors)
         )
-    running, wanted = _counts(service["Spec"], tasks, nodes)
-    if len(running) != wanted:
+    if mode in JOBS:
+        return _job_done(service["Spec"], tasks, nodes, errors)
+    return _all_running(service["Spec"], state, tasks, nodes, now, errors)
+
+
+def _all_running(
+    spec: Document,
+    update_state: str | None,
+    tasks: Sequence[Document],
+    nodes: Sequence[Document],
+    now: datetime,
+    errors: str,
+) -> Look:
+    running, finished, wanted = _counts(spec, tasks, nodes)
+    if len(running) + finished != wanted:
+        dead = _given_up(tasks)
+        if dead:
+            return Look(
+                Verdict.FAILED, _joined(f"{dead} of {wanted} tasks have ended for good", errors)
+            )
         return Look(Verdict.WAIT, _joined(f"{len(running)} of {wanted} tasks are running", errors))
-    if wanted == 0 and MODES[REPLICATED] not in service["Spec"]["Mode"]:
+    if wanted == 0 and mode_of(spec) == GLOBAL:
         return Look(Verdict.WAIT, _joined("no node has a task of it", errors))
-    if state in ("updating", "rollback_started"):
-        return Look(Verdict.WAIT, _joined(f"the update is in state {state}", errors))
+    if update_state in ("updating", ROLLING_BACK):
+        return Look(Verdict.WAIT, _joined(f"the update is in state {update_state}", errors))
     youngest = max((engine_time(task["Status"]["Timestamp"]) for task in running), default=None)
-    monitor = monitor_seconds(service["Spec"])
-    if state != "completed" and youngest and (now - youngest).total_seconds() < monitor:
+    monitor = monitor_seconds(spec)
+    if update_state != "completed" and youngest and (now - youngest).total_seconds() < monitor:
         return Look(Verdict.WAIT, f"all tasks run, but not yet for {monitor:g} s")
     return Look(Verdict.DONE)
 
 
+def _job_done(
+    spec: Document, tasks: Sequence[Document], nodes: Sequence[Document], errors: str
+) -> Look:
+    newest = _newest_of_slots(tasks)
+    complete = sum(1 for task in newest if task["Status"]["State"] == COMPLETE)
+    job = spec["Mode"].get("ReplicatedJob")
+    if job is None:
+        total = len(newest)
+        if not total:
+            return Look(Verdict.WAIT, "no node has a task of it")
+    else:
+        total = _number(job.get("TotalCompletions"), _number(job.get("MaxConcurrent"), 1))
+    if complete >= total:
+        return Look(Verdict.DONE)
+    dead = _given_up(tasks)
+    if dead:
+        return Look(
+            Verdict.FAILED, _joined(f"{dead} of {total} tasks have failed for good", errors)
+        )
+    return Look(Verdict.WAIT, _joined(f"{complete} of {total} tasks are complete", errors))
+
+
+def _number(value: int | None, default: int) -> int:
+    return default if value is None else value
+
+
+def _iteration(document: Document | None) -> int:
+    # Absent where it is zero.
+    return int(((document or {}).get("JobIteration") or {}).get("Index") or 0)
+
+
+def _slot(task: Document) -> Any:
+    return task.get("Slot") or task.get("NodeID")
+
+
+def _newest_of_slots(tasks: Sequence[Document]) -> list[Document]:
+    """Of each slot the task that is the most alive, of several dead ones the newest."""
+    slots: dict[Any, Document] = {}
+    newest_first = sorted(tasks, key=lambda task: task["Status"]["Timestamp"], reverse=True)
+    for task in sorted(newest_first, key=_liveliness):
+        slots.setdefault(_slot(task), task)
+    return list(slots.values())
+
+
 def _counts(
     spec: Document, tasks: Sequence[Document], nodes: Sequence[Document]
-) -> tuple[list[Document], int]:
-    """The running task of each slot, and how many there shall be."""
+) -> tuple[list[Document], int, int]:
+    """The running task of each slot, how many slots have finished well, and how many there are."""
     down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
-    replicated = spec["Mode"].get(MODES[REPLICATED])
-    slots: dict[Any, Document] = {}
-    for task in sorted(tasks, key=_liveliness):
-        if task.get("NodeID") in down and replicated is not None:
-            continue
-        slots.setdefault(task.get("Slot") or task.get("NodeID"), task)
+    replicated = spec["Mode"].get("Replicated")
+    if replicated is not None:
+        tasks = [task for task in tasks if task.get("NodeID") not in down]
+    newest = _newest_of_slots(tasks)
     running = [
         task
-        for task in slots.values()
+        for task in newest
         if task["Status"]["State"] == RUNNING
         and task["DesiredState"] == RUNNING
         and task.get("NodeID") not in down
     ]
+    restart = (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition")
+    # Who does not want it started again, has a task that may end.
+    may_finish = restart in ("none", "on-failure")
+    finished = sum(1 for t in newest if may_finish and t["Status"]["State"] == COMPLETE)
     if replicated is not None:
-        replicas = replicated.get("Replicas")
-        return running, 1 if replicas is None else replicas
+        return running, finished, _number(replicated.get("Replicas"), 1)
     # A node that was drained, or lost a label, keeps its last task, which shall not run any more.
     meant = {task.get("NodeID") for task in tasks if task["DesiredState"] not in TERMINAL}
-    return running, len(meant - down - {None})
+    return running, finished, len(meant - down - {None}) + finished
+
+
+def _given_up(tasks: Sequence[Document]) -> int:
+    """How many slots have failed and will not be started again.
+
+    The swarm makes the next task of a slot together with its decision that the last one shall not
+    run any more (swarmkit manager/orchestrator/restart), so a slot without one gets none.
+    """
+    return sum(
+        1
+        for task in _newest_of_slots(tasks)
+        if task["Status"]["State"] in FAILED and task["DesiredState"] == "shutdown"
+    )
 
 
 def _liveliness(task: Document) -> tuple[int, int]:
-    return _rank(task["DesiredState"]), _rank(task["Status"]["State"])
+    # All that is over is equally dead.
+    desired = min(_rank(task["DesiredState"]), _rank(COMPLETE))
+    return desired, min(_rank(task["Status"]["State"]), _rank(COMPLETE))
 
 
 def _rank(state: str) -> int:
@@ -124,18 +213,33 @@ def tasks_gone(tasks: Sequence[Document]) -> Look:
     return Look(Verdict.DONE)
 
 
-def task_errors(tasks: Sequence[Document], nodes: Sequence[Document]) -> str:
+def task_errors(
+    tasks: Sequence[Document], nodes: Sequence[Document], may_complete: bool = False
+) -> str:
     """What the newest troubled tasks say, each reason once."""
     names = {node["ID"]: (node.get("Description") or {}).get("Hostname", "") for node in nodes}
     reasons: dict[str, str] = {}
     for task in sorted(tasks, key=lambda task: task["Status"]["Timestamp"], reverse=True):
         reason = task["Status"].get("Err")
+        if not reason and not may_complete and task["Status"]["State"] == COMPLETE:
+            reason = "its container has ended, with exit code 0"
         if reason and reason not in reasons:
             where = names.get(task.get("NodeID"), "")
             reasons[reason] = (
                 f"{task['Status']['State']}{' on ' + where if where else ''}: {reason}"
             )
     return "; ".join(list(reasons.values())[:3])
+
+
+def newest_failure(tasks: Sequence[Document]) -> Document | None:
+    """The task that failed last, and had a container: the one whose log tells why."""
+    failed = [
+        task
+        for task in tasks
+        if task["Status"]["State"] in (*FAILED, COMPLETE)
+        and (task["Status"].get("ContainerStatus") or {}).get("ContainerID")
+    ]
+    return max(failed, key=lambda task: task["Status"]["Timestamp"], default=None)
 
 
 def _joined(*parts: str) -> str:

@@ -270,15 +270,35 @@ from ansible_collections.shoal.swarm.plugins.module_utils._module import (
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import MODES, ROWS
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import argument_spec
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import ensure
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._image import CHANGED
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import (
+    ACCEPT,
+    FAIL,
+    PRESENT,
+    STATES,
+    ensure,
+)
 
 
 def main() -> None:
     module = make_module(
         {
             "name": {"type": "str", "required": True},
-            "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+            "state": {"type": "str", "default": PRESENT, "choices": list(STATES)},
             "mode": {"type": "str", "choices": list(MODES)},
+            "env_files": {"type": "list", "elements": "path"},
+            "resolve_image": {"type": "str", "default": CHANGED},
+            "with_registry_auth": {"type": "bool", "default": False},
+            "registry_auth": {
+                "type": "dict",
+                "options": {
+                    "username": {"type": "str", "required": True},
+                    "password": {"type": "str", "required": True, "no_log": True},
+                },
+            },
+            "force_update": {"type": "str"},
+            "on_rollback": {"type": "str", "default": FAIL, "choices": [FAIL, ACCEPT]},
+            "spec": {"type": "dict"},
             **WAIT_ARGUMENTS,
             **argument_spec(ROWS),
         }

@@ -6,16 +6,41 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._service_kinds import (
+    CAPABILITIES,
+    COMMAND,
+    CONFIGS,
+    ENVIRONMENT,
+    GENERIC_RESOURCES,
+    HEALTH_TEST,
+    HOSTS,
+    IMAGE,
+    MOUNT_OPTIONS,
+    MOUNTS,
+    NETWORKS,
+    PLATFORMS,
+    PORTS,
+    PREFERENCES,
+    RATIO,
+    SECCOMP_PROFILE,
+    SECRETS,
+    SWAP,
+    TRISTATE,
+    ULIMITS,
+    mounts_newer,
+    ports_newer,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
+    BOOLEAN,
     CPUS,
     DURATION,
     INTEGER,
-    NUMBER,
+    MAPPING,
+    OWN_LABELS,
     SIZE,
     TEXT,
     TEXT_SET,
@@ -23,240 +48,303 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     Kind,
     Row,
     labels_beside,
-    text_of,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._units import NANOSECONDS
 
 # What `docker stack` and our own stacks remember in a service's labels is not the task's to clear.
 STACK_LABELS = "com.docker.stack."
+FORCED_BY = f"{OWN_LABELS}force_update"
 
 REPLICATED = "replicated"
 GLOBAL = "global"
-MODES = {REPLICATED: "Replicated", GLOBAL: "Global"}
+REPLICATED_JOB = "replicated-job"
+GLOBAL_JOB = "global-job"
+MODES = {
+    REPLICATED: "Replicated",
+    GLOBAL: "Global",
+    REPLICATED_JOB: "ReplicatedJob",
+    GLOBAL_JOB: "GlobalJob",
+}
+JOBS = (REPLICATED_JOB, GLOBAL_JOB)
+JOBS_SINCE = "1.41"
 # As in docker_swarm_service: leave the number alone.
 KEEP_REPLICAS = -1
 
-
-def _command(value: Any) -> list[str]:
-    if isinstance(value, str):
-        try:
-            return shlex.split(value)
-        except ValueError as error:
-            raise InvalidOption(f"cannot be split as a shell would: {error}") from None
-    if isinstance(value, Sequence):
-        return [text_of(part) for part in value]
-    raise InvalidOption(f"must be a text or a list of texts, not {type(value).__name__}")
-
-
-def _environment(value: Any) -> list[str]:
-    if isinstance(value, Mapping):
-        return sorted(f"{name}={text_of(item)}" for name, item in value.items())
-    if isinstance(value, str):
-        value = value.split(",")
-    if isinstance(value, Sequence):
-        return sorted(str(item) for item in value)
-    raise InvalidOption("must be a mapping, or a list of NAME=value")
-
-
-def _same_image(before: str, image: str) -> bool:
-    """A digest that the swarm has pinned is no difference where the task gives only a tag.
-
-    Neither is the tag `latest`, which `docker service create` writes out.
-    """
-    if "@" in image:
-        return before == image
-    return _with_tag(before.partition("@")[0]) == _with_tag(image)
-
-
-def _with_tag(image: str) -> str:
-    return image if not image or ":" in image.rpartition("/")[2] else f"{image}:latest"
-
-
-def _ports(value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "Protocol": port["protocol"],
-            "TargetPort": port["target_port"],
-            "PublishedPort": port["published_port"] or 0,
-            "PublishMode": port["mode"],
-        }
-        for port in value
-    ]
-
-
-def _ports_canonical(value: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    ports = [
-        {
-            "Protocol": port.get("Protocol") or "tcp",
-            "TargetPort": port.get("TargetPort") or 0,
-            "PublishedPort": port.get("PublishedPort") or 0,
-            "PublishMode": port.get("PublishMode") or "ingress",
-        }
-        for port in value or []
-    ]
-    return sorted(ports, key=lambda port: tuple(str(part) for part in port.values()))
-
-
-def _ports_shown(value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "published_port": port["PublishedPort"],
-            "target_port": port["TargetPort"],
-            "protocol": port["Protocol"],
-            "mode": port["PublishMode"],
-        }
-        for port in value
-    ]
-
-
-def _networks(value: Sequence[Any]) -> list[dict[str, Any]]:
-    networks = []
-    for given in value:
-        network: Any = {"name": given} if isinstance(given, str) else given
-        if (
-            not isinstance(network, Mapping)
-            or set(network) - {"name", "aliases", "options"}
-            or not isinstance(network.get("name"), str)
-            or not network["name"]
-        ):
-            raise InvalidOption(
-                f"a network is a name, or a mapping of name, aliases and options, not {given!r}"
-            )
-        entry: dict[str, Any] = {"Target": network["name"]}
-        if network.get("aliases"):
-            entry["Aliases"] = list(network["aliases"])
-        if network.get("options"):
-            entry["DriverOpts"] = {k: text_of(v) for k, v in network["options"].items()}
-        networks.append(entry)
-    return networks
-
-
-def _networks_canonical(value: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    networks = [
-        {
-            "Target": network.get("Target"),
-            "Aliases": sorted(network.get("Aliases") or []),
-            "DriverOpts": network.get("DriverOpts") or {},
-        }
-        for network in value or []
-    ]
-    return sorted(networks, key=lambda network: str(network["Target"]))
-
-
-def _networks_shown(value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": network["Target"],
-            "aliases": network.get("Aliases") or [],
-            "options": network.get("DriverOpts") or {},
-        }
-        for network in value
-    ]
-
-
-def _preferences(value: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    if any(set(preference) != {"spread"} for preference in value):
-        raise InvalidOption("each preference is written as spread: node.labels.NAME")
-    return [{"Spread": {"SpreadDescriptor": item["spread"]}} for item in value]
-
-
-def _preferences_shown(value: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    return [{"spread": item["Spread"]["SpreadDescriptor"]} for item in value]
-
-
-IMAGE = Kind("str", matches=_same_image, empty="")
-COMMAND = Kind("raw", to_api=_command, canonical=lambda v: list(v or []), empty=[])
-ENVIRONMENT = Kind("raw", to_api=_environment, canonical=lambda v: sorted(v or []), empty=[])
-PORTS = Kind(
-    "list",
-    elements="dict",
-    to_api=_ports,
-    to_user=_ports_shown,
-    canonical=_ports_canonical,
-    empty=[],
-)
-NETWORKS = Kind(
-    "list",
-    elements="raw",
-    to_api=_networks,
-    to_user=_networks_shown,
-    canonical=_networks_canonical,
-    empty=[],
-)
-PREFERENCES = Kind(
-    "list",
-    elements="dict",
-    to_api=_preferences,
-    to_user=_preferences_shown,
-    canonical=lambda value: list(value or []),
-    empty=[],
-)
-
-_PORT_ARGUMENTS = {
-    "published_port": {"type": "int"},
-    "target_port": {"type": "int", "required": True},
-    "protocol": {"type": "str", "default": "tcp", "choices": ["tcp", "udp"]},
-    "mode": {"type": "str", "choices": ["ingress", "host"], "default": "ingress"},
+_SECOND = NANOSECONDS["s"]
+# swarmkit api/defaults/service.go
+_UPDATE_DEFAULTS: dict[str, Any] = {
+    "Parallelism": 1,
+    "FailureAction": "pause",
+    "Monitor": 5 * _SECOND,
+    "MaxFailureRatio": 0,
+    "Order": "stop-first",
 }
+_RESTART_DEFAULTS: dict[str, Any] = {"Condition": "any", "Delay": 5 * _SECOND, "MaxAttempts": 0}
 
 _GROUP = Kind("dict")
 _TASK = ("TaskTemplate",)
 _CONTAINER = (*_TASK, "ContainerSpec")
 _PLACEMENT = (*_TASK, "Placement")
-_LIMITS = (*_TASK, "Resources", "Limits")
+_RESOURCES = (*_TASK, "Resources")
+_LIMITS = (*_RESOURCES, "Limits")
+_RESERVATIONS = (*_RESOURCES, "Reservations")
+_RESTART = (*_TASK, "RestartPolicy")
+_LOGGING = (*_TASK, "LogDriver")
+_HEALTH = (*_CONTAINER, "Healthcheck")
+_DNS = (*_CONTAINER, "DNSConfig")
+_PRIVILEGES = (*_CONTAINER, "Privileges")
+_SELINUX = (*_PRIVILEGES, "SELinuxContext")
+_SECCOMP = (*_PRIVILEGES, "Seccomp")
+_CREDENTIALS = (*_PRIVILEGES, "CredentialSpec")
+
+
+def _choices(*choices: str) -> dict[str, Any]:
+    return {"choices": list(choices)}
+
+
+def _update_rows(key: str, *failure_actions: str) -> tuple[Row, ...]:
+    return (
+        Row("parallelism", INTEGER, (key, "Parallelism"), default=1),
+        Row("delay", DURATION, (key, "Delay")),
+        Row(
+            "failure_action",
+            TEXT,
+            (key, "FailureAction"),
+            default=_UPDATE_DEFAULTS["FailureAction"],
+            argument=_choices(*failure_actions),
+        ),
+        Row("monitor", DURATION, (key, "Monitor"), default=_UPDATE_DEFAULTS["Monitor"]),
+        Row("max_failure_ratio", RATIO, (key, "MaxFailureRatio")),
+        Row(
+            "order",
+            TEXT,
+            (key, "Order"),
+            default=_UPDATE_DEFAULTS["Order"],
+            argument=_choices("start-first", "stop-first"),
+        ),
+    )
+
 
 # Defaults: swarmkit api/defaults/service.go, which the engine applies where nothing is stored.
+# API versions: moby api/docs/CHANGELOG.md and daemon/server/router/swarm/helpers.go.
 ROWS: tuple[Row, ...] = (
     Row("image", IMAGE, (*_CONTAINER, "Image")),
     Row("replicas", INTEGER, ("Mode", "Replicated", "Replicas"), default=1),
+    Row("max_concurrent", INTEGER, ("Mode", "ReplicatedJob", "MaxConcurrent"), default=1),
     Row("command", COMMAND, (*_CONTAINER, "Command")),
     Row("args", TEXTS, (*_CONTAINER, "Args")),
     Row("env", ENVIRONMENT, (*_CONTAINER, "Env")),
-    Row("labels", labels_beside(STACK_LABELS), ("Labels",)),
-    Row("publish", PORTS, ("EndpointSpec", "Ports"), argument={"options": _PORT_ARGUMENTS}),
+    Row("working_dir", TEXT, (*_CONTAINER, "Dir")),
+    Row("user", TEXT, (*_CONTAINER, "User")),
+    Row("groups", TEXT_SET, (*_CONTAINER, "Groups")),
+    Row("hostname", TEXT, (*_CONTAINER, "Hostname")),
+    Row("hosts", HOSTS, (*_CONTAINER, "Hosts")),
+    Row("dns", TEXTS, (*_DNS, "Nameservers")),
+    Row("dns_search", TEXTS, (*_DNS, "Search")),
+    Row("dns_options", TEXTS, (*_DNS, "Options")),
+    Row("tty", BOOLEAN, (*_CONTAINER, "TTY")),
+    Row("stdin_open", BOOLEAN, (*_CONTAINER, "OpenStdin")),
+    Row("read_only", BOOLEAN, (*_CONTAINER, "ReadOnly")),
+    Row("init", TRISTATE, (*_CONTAINER, "Init"), since="1.37"),
+    Row("stop_signal", TEXT, (*_CONTAINER, "StopSignal")),
+    Row("stop_grace_period", DURATION, (*_CONTAINER, "StopGracePeriod"), default=10 * _SECOND),
+    Row("labels", labels_beside(STACK_LABELS, OWN_LABELS), ("Labels",)),
+    Row("container_labels", labels_beside(STACK_LABELS), (*_CONTAINER, "Labels")),
+    Row(
+        "healthcheck",
+        _GROUP,
+        _HEALTH,
+        rows=(
+            Row("test", HEALTH_TEST, (*_HEALTH, "Test")),
+            Row("interval", DURATION, (*_HEALTH, "Interval")),
+            Row("timeout", DURATION, (*_HEALTH, "Timeout")),
+            Row("retries", INTEGER, (*_HEALTH, "Retries")),
+            Row("start_period", DURATION, (*_HEALTH, "StartPeriod")),
+            Row("start_interval", DURATION, (*_HEALTH, "StartInterval"), since="1.44"),
+        ),
+    ),
+    Row(
+        "mounts",
+        MOUNTS,
+        (*_CONTAINER, "Mounts"),
+        argument={"options": MOUNT_OPTIONS},
+        newer=mounts_newer,
+    ),
+    Row("secrets", SECRETS, (*_CONTAINER, "Secrets"), argument={"no_log": False}),
+    Row("configs", CONFIGS, (*_CONTAINER, "Configs")),
+    Row("publish", PORTS, ("EndpointSpec", "Ports"), newer=ports_newer),
+    Row(
+        "endpoint_mode",
+        TEXT,
+        ("EndpointSpec", "Mode"),
+        default="vip",
+        argument=_choices("vip", "dnsrr"),
+    ),
     Row("networks", NETWORKS, (*_TASK, "Networks")),
     Row(
         "placement",
         _GROUP,
+        _PLACEMENT,
         rows=(
             Row("constraints", TEXT_SET, (*_PLACEMENT, "Constraints")),
             Row("preferences", PREFERENCES, (*_PLACEMENT, "Preferences")),
             Row("replicas_max_per_node", INTEGER, (*_PLACEMENT, "MaxReplicas"), since="1.40"),
-        ),
-    ),
-    Row(
-        "update_config",
-        _GROUP,
-        rows=(
-            Row("parallelism", INTEGER, ("UpdateConfig", "Parallelism"), default=1),
-            Row("delay", DURATION, ("UpdateConfig", "Delay")),
-            Row(
-                "failure_action",
-                TEXT,
-                ("UpdateConfig", "FailureAction"),
-                default="pause",
-                argument={"choices": ["continue", "pause", "rollback"]},
-            ),
-            Row("monitor", DURATION, ("UpdateConfig", "Monitor"), default=5 * NANOSECONDS["s"]),
-            Row("max_failure_ratio", NUMBER, ("UpdateConfig", "MaxFailureRatio")),
-            Row(
-                "order",
-                TEXT,
-                ("UpdateConfig", "Order"),
-                default="stop-first",
-                argument={"choices": ["start-first", "stop-first"]},
-            ),
+            Row("platforms", PLATFORMS, (*_PLACEMENT, "Platforms")),
         ),
     ),
     Row(
         "limits",
         _GROUP,
+        _LIMITS,
         rows=(
             Row("cpus", CPUS, (*_LIMITS, "NanoCPUs")),
             Row("memory", SIZE, (*_LIMITS, "MemoryBytes")),
+            Row("pids", INTEGER, (*_LIMITS, "Pids"), since="1.41"),
+            Row("swap", SWAP, (*_RESOURCES, "SwapBytes"), since="1.52"),
+            Row("swappiness", INTEGER, (*_RESOURCES, "MemorySwappiness"), default=-1, since="1.52"),
         ),
     ),
+    Row(
+        "reservations",
+        _GROUP,
+        _RESERVATIONS,
+        rows=(
+            Row("cpus", CPUS, (*_RESERVATIONS, "NanoCPUs")),
+            Row("memory", SIZE, (*_RESERVATIONS, "MemoryBytes")),
+            Row(
+                "generic_resources",
+                GENERIC_RESOURCES,
+                (*_RESERVATIONS, "GenericResources"),
+                since="1.32",
+            ),
+        ),
+    ),
+    Row("ulimits", ULIMITS, (*_CONTAINER, "Ulimits"), since="1.41"),
+    Row("sysctls", MAPPING, (*_CONTAINER, "Sysctls"), since="1.40"),
+    Row("cap_add", CAPABILITIES, (*_CONTAINER, "CapabilityAdd"), since="1.41"),
+    Row("cap_drop", CAPABILITIES, (*_CONTAINER, "CapabilityDrop"), since="1.41"),
+    Row("oom_score_adj", INTEGER, (*_CONTAINER, "OomScoreAdj"), since="1.46"),
+    Row("no_new_privileges", BOOLEAN, (*_PRIVILEGES, "NoNewPrivileges"), since="1.44"),
+    Row(
+        "apparmor",
+        TEXT,
+        (*_PRIVILEGES, "AppArmor", "Mode"),
+        default="default",
+        since="1.44",
+        argument=_choices("default", "disabled"),
+    ),
+    Row(
+        "seccomp",
+        _GROUP,
+        _SECCOMP,
+        rows=(
+            Row(
+                "mode",
+                TEXT,
+                (*_SECCOMP, "Mode"),
+                default="default",
+                since="1.44",
+                argument=_choices("default", "unconfined", "custom"),
+            ),
+            Row("profile", SECCOMP_PROFILE, (*_SECCOMP, "Profile"), since="1.44"),
+        ),
+    ),
+    Row(
+        "selinux",
+        _GROUP,
+        _SELINUX,
+        rows=(
+            Row("disable", BOOLEAN, (*_SELINUX, "Disable")),
+            Row("user", TEXT, (*_SELINUX, "User")),
+            Row("role", TEXT, (*_SELINUX, "Role")),
+            Row("type", TEXT, (*_SELINUX, "Type")),
+            Row("level", TEXT, (*_SELINUX, "Level")),
+        ),
+    ),
+    Row(
+        "credential_spec",
+        _GROUP,
+        _CREDENTIALS,
+        rows=(
+            Row("config", TEXT, (*_CREDENTIALS, "Config"), since="1.40"),
+            Row("file", TEXT, (*_CREDENTIALS, "File")),
+            Row("registry", TEXT, (*_CREDENTIALS, "Registry")),
+        ),
+    ),
+    Row(
+        "isolation",
+        TEXT,
+        (*_CONTAINER, "Isolation"),
+        default="default",
+        since="1.35",
+        argument=_choices("default", "process", "hyperv"),
+    ),
+    Row(
+        "logging",
+        _GROUP,
+        _LOGGING,
+        rows=(
+            Row("driver", TEXT, (*_LOGGING, "Name")),
+            Row("options", MAPPING, (*_LOGGING, "Options")),
+        ),
+    ),
+    Row(
+        "restart_config",
+        _GROUP,
+        _RESTART,
+        skeleton=_RESTART_DEFAULTS,
+        rows=(
+            Row(
+                "condition",
+                TEXT,
+                (*_RESTART, "Condition"),
+                default="any",
+                argument=_choices("none", "on-failure", "any"),
+            ),
+            Row("delay", DURATION, (*_RESTART, "Delay"), default=_RESTART_DEFAULTS["Delay"]),
+            Row("max_attempts", INTEGER, (*_RESTART, "MaxAttempts")),
+            Row("window", DURATION, (*_RESTART, "Window")),
+        ),
+    ),
+    Row(
+        "update_config",
+        _GROUP,
+        ("UpdateConfig",),
+        skeleton=_UPDATE_DEFAULTS,
+        rows=_update_rows("UpdateConfig", "continue", "pause", "rollback"),
+    ),
+    Row(
+        "rollback_config",
+        _GROUP,
+        ("RollbackConfig",),
+        skeleton=_UPDATE_DEFAULTS,
+        rows=_update_rows("RollbackConfig", "continue", "pause"),
+    ),
 )
+
+
+def rows_of(mode: str) -> tuple[Row, ...]:
+    """The rows for a service of this mode: a job's replicas are how often it shall complete."""
+    if mode != REPLICATED_JOB:
+        return ROWS
+    path = ("Mode", "ReplicatedJob", "TotalCompletions")
+    return tuple(replace(row, path=path) if row.name == "replicas" else row for row in ROWS)
+
+
+def new_spec(name: str, mode: str) -> dict[str, Any]:
+    """What `docker service create` sends without options (docker/cli command/service/opts.go)."""
+    return {
+        "Name": name,
+        "Labels": {},
+        "TaskTemplate": {
+            "ContainerSpec": {"Init": False, "DNSConfig": {}},
+            "Resources": {"Limits": {}, "Reservations": {}},
+            "Placement": {},
+            "ForceUpdate": 0,
+        },
+        "Mode": {MODES[mode]: {}},
+        "EndpointSpec": {"Mode": "vip"},
+    }
 
 
 def mode_of(spec: Mapping[str, Any]) -> str:
@@ -268,4 +356,4 @@ def mode_of(spec: Mapping[str, Any]) -> str:
 def monitor_seconds(spec: Mapping[str, Any]) -> float:
     """How long a new task must keep running to count as a success."""
     monitor = (spec.get("UpdateConfig") or {}).get("Monitor")
-    return (monitor or 5 * NANOSECONDS["s"]) / NANOSECONDS["s"]
+    return (monitor or _UPDATE_DEFAULTS["Monitor"]) / _SECOND

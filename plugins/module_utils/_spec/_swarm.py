@@ -16,6 +16,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     BOOLEAN,
     DURATION,
     INTEGER,
+    OWN_LABELS,
     TEXT,
     Kind,
     Row,
@@ -24,10 +25,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     stored,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._units import NANOSECONDS
-
-# Labels with this prefix are this collection's notebook in the swarm's own labels. They carry the
-# keys of one-shot actions, and `labels` of a task neither sees nor clears them.
-OWN_LABELS = "shoal.swarm/"
 
 DEFAULT_POOL = "10.0.0.0/8"
 DEFAULT_SUBNET_SIZE = 24

@@ -12,7 +12,7 @@ derive from the rows. `None` means the task does not manage the option; an expli
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +28,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._units import (
 
 # In place of the value of an option whose group was given as `{}`.
 CLEARED = object()
+
+# In the labels of swarms and services this collection remembers the keys of one-shot actions;
+# `labels` of a task neither sees nor clears them.
+OWN_LABELS = "shoal.swarm/"
 
 SECRET = "(secret)"
 CHANGED_SECRET = "(secret, changed)"
@@ -69,6 +73,17 @@ def text_of(value: Any) -> str:
     return str(value)
 
 
+def one_shot(params: Mapping[str, Any], option: str) -> str | bool:
+    """The key of a one-shot action, True for "at every run", False for "not asked".
+
+    Any other text than `true` is a key, and acts once for that key.
+    """
+    text = (params[option] or "").strip()
+    if text.lower() in ("", "false", "no", "off"):
+        return False
+    return True if text.lower() in ("true", "yes", "on") else text
+
+
 def _named_texts(value: Mapping[Any, Any]) -> dict[str, str]:
     if any(str(name) == "" for name in value):
         raise InvalidOption("an entry has an empty name, which the engine would keep as it is")
@@ -92,14 +107,14 @@ TEXTS = Kind("list", elements="str", canonical=lambda value: list(value or []), 
 TEXT_SET = Kind("list", elements="str", canonical=_sorted, empty=[])
 
 
-def labels_beside(prefix: str) -> Kind:
-    """Labels of which those with the prefix are somebody else's: not shown, not compared, kept."""
+def labels_beside(*prefixes: str) -> Kind:
+    """Labels of which those with a prefix are somebody else's: not shown, not compared, kept."""
 
     def ours(labels: Mapping[str, str] | None) -> dict[str, str]:
-        return {key: text for key, text in (labels or {}).items() if not key.startswith(prefix)}
+        return {key: text for key, text in (labels or {}).items() if not key.startswith(prefixes)}
 
     def combine(before: Mapping[str, str], value: Mapping[str, str]) -> dict[str, str]:
-        kept = {key: text for key, text in before.items() if key.startswith(prefix)}
+        kept = {key: text for key, text in before.items() if key.startswith(prefixes)}
         return {**value, **kept}
 
     return replace(MAPPING, canonical=ours, combine=combine)
@@ -119,8 +134,14 @@ class Row:
     secret: bool = False
     # Parts of the argument spec that only Ansible looks at: choices, aliases, no_log ...
     argument: Mapping[str, Any] = field(default_factory=dict)
-    # Suboptions: rows of their own, with full paths.
+    # Suboptions: rows of their own, with full paths. The group's own path is the object that they
+    # are in; given as `{}` it is removed.
     rows: tuple[Row, ...] = ()
+    # What else a group's object holds when it is made. The engine reads a field that is missing
+    # there as zero, which is not its default (UpdateConfig.Parallelism: 0 is "all at once").
+    skeleton: Mapping[str, Any] = field(default_factory=dict)
+    # Parts of a given value that need a newer API than `since`: what they are, and which.
+    newer: Callable[[Any], Iterable[tuple[str, str]]] = lambda _value: ()
 
 
 def argument_spec(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
@@ -142,12 +163,18 @@ def _argument(row: Row) -> dict[str, Any]:
 def wanted(rows: Sequence[Row], params: Mapping[str, Any]) -> dict[str, Any]:
     """The rows that the task manages, by dotted option name, as API values.
 
-    A group of suboptions given as `{}` returns each of them to the engine's default.
+    A group of suboptions given as `{}` returns each of them to the engine's default, and so does
+    the empty text for a duration, a size and the like.
     """
     values: dict[str, Any] = {}
     for name, row, value in _given(rows, params, ""):
         try:
-            values[name] = _unset(row) if value is CLEARED else row.kind.to_api(value)
+            if row.rows:
+                values[name] = CLEARED
+            elif value is CLEARED or (value == "" and row.kind.empty != ""):
+                values[name] = _unset(row)
+            else:
+                values[name] = row.kind.to_api(value)
         except InvalidOption as error:
             raise InvalidOption(f"{name}: {error}") from None
     return values
@@ -164,7 +191,8 @@ def _given(
         if not row.rows:
             yield name, row, value
         elif all(part is None for part in value.values()):
-            yield from ((f"{name}.{part.name}", part, CLEARED) for part in row.rows)
+            yield name, row, CLEARED
+            yield from ((part_name, part, CLEARED) for part_name, part in leaves((row,), prefix))
         else:
             yield from _given(row.rows, value, f"{name}.")
 
@@ -185,11 +213,19 @@ def leaves(rows: Sequence[Row], prefix: str = "") -> Iterator[tuple[str, Row]]:
 def refuse_newer(rows: Sequence[Row], params: Mapping[str, Any], api_version: str) -> None:
     """Refuse options that the negotiated API would silently drop (moby adjustForAPIVersion)."""
     for name, row, value in _given(rows, params, ""):
-        if value is not CLEARED and _number(row.since) > _number(api_version):
-            raise InvalidOption(
-                f"{name} needs Docker API {row.since}, and this engine and client settled on "
-                f"{api_version}: upgrade the engine, or remove the option"
-            )
+        if value is not CLEARED:
+            refuse_older_api(name, row.since, api_version)
+            for part, since in row.newer(value):
+                refuse_older_api(f"{name}: {part}", since, api_version)
+
+
+def refuse_older_api(what: str, since: str, api_version: str) -> None:
+    """Refuse what came with a newer API than the negotiated one."""
+    if _number(since) > _number(api_version):
+        raise InvalidOption(
+            f"{what} needs Docker API {since}, and this engine and client settled on "
+            f"{api_version}: upgrade the engine, or remove the option"
+        )
 
 
 def _number(version: str) -> tuple[int, ...]:
@@ -212,29 +248,50 @@ def equal(row: Row, before: Any, value: Any) -> bool:
 
 
 def merged(
-    rows: Sequence[Row], document: Mapping[str, Any], values: Mapping[str, Any]
+    rows: Sequence[Row],
+    document: Mapping[str, Any],
+    values: Mapping[str, Any],
+    is_new: bool = False,
 ) -> dict[str, Any]:
     """The stored document with only the real differences changed.
 
     An equal value is not written even where the document holds nil for it: a default that is
-    written out is a difference for the engine, and restarts tasks.
+    written out is a difference for the engine, and restarts tasks. Only a new document gets all
+    that the task names, as the CLI writes it.
     """
     result = copy.deepcopy(dict(document))
+    skeletons = {row.path: row.skeleton for row in rows if row.rows}
     for name, row in leaves(rows):
         if name not in values:
             continue
         before = stored(document, row)
-        if not equal(row, before, values[name]):
-            _put(result, row.path, row.kind.combine(before, values[name]))
+        if is_new or not equal(row, before, values[name]):
+            _put(result, row.path, row.kind.combine(before, values[name]), skeletons)
+    if result != document:
+        for row in rows:
+            if row.path and values.get(row.name) is CLEARED:
+                _remove(result, row.path)
     return result
 
 
-def _put(document: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
-    for key in path[:-1]:
+def _put(
+    document: dict[str, Any],
+    path: tuple[str, ...],
+    value: Any,
+    skeletons: Mapping[tuple[str, ...], Mapping[str, Any]],
+) -> None:
+    for depth, key in enumerate(path[:-1], start=1):
         if not isinstance(document.get(key), dict):
-            document[key] = {}
+            document[key] = copy.deepcopy(dict(skeletons.get(path[:depth], {})))
         document = document[key]
     document[path[-1]] = value
+
+
+def _remove(document: Any, path: tuple[str, ...]) -> None:
+    for key in path[:-1]:
+        document = document.get(key) if isinstance(document, dict) else None
+    if isinstance(document, dict):
+        document.pop(path[-1], None)
 
 
 def shown(rows: Sequence[Row], document: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

@@ -2,35 +2,53 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Create, change or remove a service, and wait until it is what its spec says."""
+"""Create, change, roll back or remove a service, and wait until it is what its spec says."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
-from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.module_utils._diff import differing
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption, Refused
 from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     membership,
     require_manager,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, Action, Plan
-from ansible_collections.shoal.swarm.plugins.module_utils._ready import RUNNING
+from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action, Plan
+from ansible_collections.shoal.swarm.plugins.module_utils._ready import ROLLBACKS, RUNNING
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
+    FORCED_BY,
     GLOBAL,
+    GLOBAL_JOB,
+    JOBS,
+    JOBS_SINCE,
     KEEP_REPLICAS,
-    MODES,
     REPLICATED,
+    REPLICATED_JOB,
     ROWS,
     mode_of,
+    new_spec,
+    rows_of,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
+    leaves,
     merged,
+    one_shot,
     refuse_newer,
+    refuse_older_api,
     shown,
     wanted,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._image import (
+    Pinned,
+    Registry,
+    credentials,
+    pin,
+    resolution,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import name_of
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
@@ -40,140 +58,414 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait import wait
 
+PRESENT, ABSENT, ROLLED_BACK = "present", "absent", "rolled_back"
+STATES = (PRESENT, ABSENT, ROLLED_BACK)
+# What an automatic rollback is to the task: option on_rollback.
+FAIL, ACCEPT = "fail", "accept"
+
+Ids = Mapping[str, str]
+
 
 @dataclass(frozen=True)
 class Seen:
-    """The service, if it is there, and the IDs of the swarm's networks by name."""
+    """The service, if it is there, and what the task names beside it: IDs by name, the image."""
 
     service: Mapping[str, Any] | None
-    networks: Mapping[str, str]
+    networks: Ids = field(default_factory=dict)
+    secrets: Ids = field(default_factory=dict)
+    configs: Ids = field(default_factory=dict)
+    image: Pinned = field(default_factory=Pinned)
+    auth: str = ""
 
 
 def ensure(
     engine: Engine, params: Mapping[str, Any], run: Run
 ) -> tuple[Outcome[Seen], dict[str, Any]]:
     """Carry out the task; the outcome and the facts that it returns."""
-    if params["replicas"] == KEEP_REPLICAS:
-        params = {**params, "replicas": None}
+    params = _settled(params)
     refuse_newer(ROWS, params, engine.api_version)
-    values = wanted(ROWS, params)
+    if params["mode"] in JOBS:
+        refuse_older_api(f"mode {params['mode']}", JOBS_SINCE, engine.api_version)
+    values = _effective(wanted(ROWS, params))
     require_manager(membership(engine.info()))
-    present = params["state"] == "present"
-    before = observe(engine, params)
-    outcome = reconcile(
-        engine,
-        lambda: observe(engine, params),
-        lambda seen: decide(seen, params, values) if present else decide_absent(seen, params),
-        run,
-    )
-    service = outcome.observed.service or (None if present else before.service)
+    observe = _observer(engine, params)
+    before = observe()
+    decide = _decider(params, values, before)
+    outcome = reconcile(engine, observe, decide, run)
+    outcome = _with_what_was_lost(outcome, decide)
+    service = outcome.observed.service or (before.service if params["state"] == ABSENT else None)
     if params["wait"] and service and not outcome.check_mode:
         wait(engine, service, params, run, outcome.changed)
+        if params["state"] != ABSENT:
+            outcome = replace(
+                outcome, observed=replace(outcome.observed, service=engine.service(service["ID"]))
+            )
     return outcome, facts(engine, outcome.observed)
 
 
-def observe(engine: Engine, params: Mapping[str, Any]) -> Seen:
-    # The name filter matches prefixes as well, and the engine keeps names unique.
-    found = engine.services({"name": [params["name"]]})
-    service = next((s for s in found if s["Spec"]["Name"] == params["name"]), None)
-    networks = engine.networks() if params["networks"] is not None else []
-    return Seen(service, {network["Name"]: network["Id"] for network in networks})
+def _settled(params: Mapping[str, Any]) -> dict[str, Any]:
+    settled = dict(params)
+    if settled["replicas"] == KEEP_REPLICAS:
+        settled["replicas"] = None
+    settled["resolve_image"] = resolution(settled["resolve_image"])
+    if settled["env_files"] is not None:
+        settled["env"] = _env_of_files(settled["env_files"], settled["env"])
+    return settled
 
 
-def decide(seen: Seen, params: Mapping[str, Any], values: Mapping[str, Any]) -> Plan:
+def _env_of_files(paths: list[str], env: Any) -> list[str]:
+    """The variables of the files, and those of the option over them."""
+    variables: dict[str, str] = {}
+    for path in paths:
+        try:
+            with open(path, encoding="utf-8-sig") as file:
+                lines = file.read().splitlines()
+        except (OSError, ValueError) as error:
+            raise InvalidOption(f"env_files: {path} cannot be read: {error}") from error
+        for number, line in enumerate(lines, start=1):
+            text = line.lstrip()
+            if not text or text.startswith("#"):
+                continue
+            name, equals, _value = text.partition("=")
+            if not equals or not name or name != name.strip():
+                raise InvalidOption(f"env_files: {path}, line {number}: is not NAME=value")
+            variables[name] = text
+    if env is not None:
+        for text in wanted(ROWS, {"env": env})["env"]:
+            variables[text.partition("=")[0]] = text
+    return list(variables.values())
+
+
+def _effective(values: dict[str, Any]) -> dict[str, Any]:
+    """What adding and dropping a capability comes to: as in the CLI, adding it wins."""
+    if values.get("cap_add") and values.get("cap_drop"):
+        drop = [name for name in values["cap_drop"] if name not in values["cap_add"]]
+        return {**values, "cap_drop": drop}
+    return values
+
+
+# Looking
+
+
+def _observer(engine: Engine, params: Mapping[str, Any]) -> Callable[[], Seen]:
+    """How to look; the registry is asked once, however often we look."""
+    registry = Registry(engine)
+
+    def observe() -> Seen:
+        # The name filter matches prefixes as well, and the engine keeps names unique.
+        found = engine.services({"name": [params["name"]]})
+        service = next((s for s in found if s["Spec"]["Name"] == params["name"]), None)
+        if params["state"] != PRESENT:
+            return Seen(service)
+        stored = _image_of(service["Spec"]) if service else ""
+        login = credentials(engine, params, params["image"] or stored)
+        return Seen(
+            service,
+            _ids(engine.networks()) if params["networks"] is not None else {},
+            _ids(engine.secrets()) if params["secrets"] else {},
+            _ids(engine.configs()) if params["configs"] or _credential_config(params) else {},
+            pin(
+                params["image"] or "",
+                stored,
+                params["resolve_image"],
+                lambda image: registry.ask(image, login),
+            ),
+            login,
+        )
+
+    return observe
+
+
+def _ids(objects: list[dict[str, Any]]) -> dict[str, str]:
+    # Networks have their name at the top, and an Id.
+    return {
+        item.get("Name") or item["Spec"]["Name"]: item.get("Id") or item["ID"] for item in objects
+    }
+
+
+def _image_of(spec: Mapping[str, Any]) -> str:
+    container = spec["TaskTemplate"].get("ContainerSpec") or {}
+    return str(container.get("Image") or "")
+
+
+def _credential_config(params: Mapping[str, Any]) -> str:
+    return str((params["credential_spec"] or {}).get("config") or "")
+
+
+# Deciding
+
+
+def _decider(
+    params: Mapping[str, Any], values: Mapping[str, Any], first: Seen
+) -> Callable[[Seen], Plan]:
+    if params["state"] == ABSENT:
+        return lambda seen: decide_absent(seen, params)
+    if params["state"] == ROLLED_BACK:
+        return lambda seen: decide_rolled_back(seen, params)
+    # Counted from what was there first: a restart whose answer was lost is not done twice.
+    forced = _force_count(first.service["Spec"]) + 1 if first.service else 0
+    return lambda seen: decide(seen, params, values, forced)
+
+
+def decide(
+    seen: Seen, params: Mapping[str, Any], values: Mapping[str, Any], forced: int = 0
+) -> Plan:
     """Create it, change what differs, or nothing."""
     name = params["name"]
-    resolved = {**values, **_resolved_networks(values, seen.networks)}
     if seen.service is None:
         if not params["image"]:
             raise InvalidOption(f"service {name} does not exist, and image is needed to create it")
         mode = params["mode"] or REPLICATED
-        _refuse_replicas(params, mode)
-        spec = merged(ROWS, _empty_spec(name, mode), resolved)
-        after = {"state": "present", "mode": mode, **_shown(spec, values, seen)}
-        return Plan(
-            (Action(f"create service {name}", "service_create", {"spec": spec}, {}, after),)
+        before = new_spec(name, mode)
+    else:
+        before = seen.service["Spec"]
+        mode = mode_of(before)
+        if params["mode"] and params["mode"] != mode:
+            raise InvalidOption(
+                f"service {name} runs in mode {mode}, and the engine cannot change that to "
+                f"{params['mode']}: remove the service (state: absent) and create it again"
+            )
+    _refuse_for_mode(params, mode)
+    spec = merged(rows_of(mode), before, _resolved(values, seen, before), seen.service is None)
+    if seen.service is None and mode == REPLICATED_JOB and params["max_concurrent"] is None:
+        # As the CLI does: all at once, where nothing else is said.
+        spec["Mode"]["ReplicatedJob"].setdefault("MaxConcurrent", params["replicas"] or 1)
+    if (
+        _image_of(spec) != _image_of(before)
+        and seen.image.platforms
+        and not _names_platforms(params)
+    ):
+        spec["TaskTemplate"].setdefault("Placement", {})["Platforms"] = list(seen.image.platforms)
+    spec = _forced(spec, one_shot(params, "force_update"), forced, seen.service is None)
+    spec = _overlaid(spec, params["spec"] or {})
+    warnings = (seen.image.warning,) if seen.image.warning else ()
+    view = _view(params, values, seen, mode)
+    if seen.service is None:
+        action = Action(
+            f"create service {name}",
+            "service_create",
+            {"spec": spec, "auth": seen.auth},
+            {},
+            {"state": PRESENT, "mode": mode, **view(spec)},
         )
-    before = seen.service["Spec"]
-    if params["mode"] and params["mode"] != mode_of(before):
-        raise InvalidOption(
-            f"service {name} runs in mode {mode_of(before)}, and the engine cannot change that to "
-            f"{params['mode']}: remove the service (state: absent) and create it again"
-        )
-    _refuse_replicas(params, mode_of(before))
-    spec = merged(ROWS, before, resolved)
+        return Plan((action,), warnings)
     if spec == before:
-        return NOTHING
-    arguments = {
-        "service_id": seen.service["ID"],
-        "version": seen.service["Version"]["Index"],
-        "spec": spec,
-    }
+        return Plan((), warnings)
     action = Action(
         f"update service {name}",
         "service_update",
-        arguments,
-        _shown(before, values, seen),
-        _shown(spec, values, seen),
+        {
+            "service_id": seen.service["ID"],
+            "version": seen.service["Version"]["Index"],
+            "spec": spec,
+            "auth": seen.auth,
+        },
+        view(before),
+        view(spec),
     )
-    return Plan((action,))
+    return Plan((action,), warnings)
 
 
 def decide_absent(seen: Seen, params: Mapping[str, Any]) -> Plan:
     if seen.service is None:
-        return NOTHING
+        return Plan()
     action = Action(
         f"remove service {params['name']}",
         "service_remove",
         {"service_id": seen.service["ID"]},
-        {
-            "state": "present",
-            "image": seen.service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"],
-        },
-        {"state": "absent"},
+        {"state": PRESENT, "image": _image_of(seen.service["Spec"])},
+        {"state": ABSENT},
     )
     return Plan((action,))
 
 
-def _empty_spec(name: str, mode: str) -> dict[str, Any]:
-    return {
-        "Name": name,
-        "Labels": {},
-        "TaskTemplate": {"ContainerSpec": {}},
-        "Mode": {MODES[mode]: {}},
-    }
-
-
-def _refuse_replicas(params: Mapping[str, Any], mode: str) -> None:
-    if params["replicas"] is not None and mode == GLOBAL:
-        raise InvalidOption(
-            f"service {params['name']}: replicas means nothing in mode global, which runs one task "
-            "on each node: remove the option"
+def decide_rolled_back(seen: Seen, params: Mapping[str, Any]) -> Plan:
+    """Back to the spec before the last update, once: again would return to the newer one."""
+    name = params["name"]
+    if seen.service is None:
+        raise InvalidOption(f"service {name} does not exist: there is nothing to roll back")
+    if (seen.service.get("UpdateStatus") or {}).get("State") in ROLLBACKS:
+        return Plan()
+    spec, previous = seen.service["Spec"], seen.service.get("PreviousSpec")
+    if not previous:
+        raise Refused(
+            f"service {name} has no previous spec to return to: it has not been updated since it "
+            "was created or rolled back"
         )
-
-
-def _resolved_networks(
-    values: Mapping[str, Any], ids: Mapping[str, str]
-) -> dict[str, list[dict[str, Any]]]:
-    """The stored spec names networks by ID."""
-    if "networks" not in values:
-        return {}
-    unknown = [n["Target"] for n in values["networks"] if n["Target"] not in ids]
-    if unknown:
-        raise InvalidOption(
-            f"networks: there is no network named {', '.join(unknown)}: create it first, as an "
-            "overlay network"
+    before, after = differing(spec, previous)
+    if not before and not after:
+        raise Refused(
+            f"the previous spec of service {name} is the one that it has: an update that changed "
+            "nothing has taken the place of what was before it"
         )
-    return {"networks": [{**n, "Target": ids[n["Target"]]} for n in values["networks"]]}
+    action = Action(
+        f"roll back service {name}",
+        "service_rollback",
+        {
+            "service_id": seen.service["ID"],
+            "version": seen.service["Version"]["Index"],
+            "spec": spec,
+        },
+        _everything(spec),
+        _everything(previous),
+    )
+    return Plan((action,))
 
 
-def _shown(spec: Mapping[str, Any], values: Mapping[str, Any], seen: Seen) -> dict[str, Any]:
-    result = shown(ROWS, spec, list(values))
-    names = {network_id: name for name, network_id in seen.networks.items()}
-    for network in result.get("networks", []):
-        network["name"] = names.get(network["name"], network["name"])
-    result.get("networks", []).sort(key=lambda network: str(network["name"]))
+def _everything(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of a spec, in the user's words."""
+    rows = rows_of(mode_of(spec))
+    return shown(rows, spec, [name for name, _row in leaves(rows)])
+
+
+def _refuse_for_mode(params: Mapping[str, Any], mode: str) -> None:
+    """The rules of `docker service create` on what belongs to which mode."""
+    where = f"service {params['name']} runs in mode {mode}"
+    if params["replicas"] is not None and mode in (GLOBAL, GLOBAL_JOB):
+        raise InvalidOption(f"{where}, one task on each node: replicas means nothing there")
+    if params["max_concurrent"] is not None and mode != REPLICATED_JOB:
+        raise InvalidOption(f"{where}: max_concurrent is for mode {REPLICATED_JOB} only")
+    if (params["placement"] or {}).get("replicas_max_per_node") and mode in (GLOBAL, GLOBAL_JOB):
+        raise InvalidOption(f"{where}: replicas_max_per_node means nothing there")
+    if mode in JOBS and (params["update_config"] or params["rollback_config"]):
+        raise InvalidOption(f"{where}: a job has no update_config and no rollback_config")
+
+
+def _names_platforms(params: Mapping[str, Any]) -> bool:
+    return (params["placement"] or {}).get("platforms") is not None
+
+
+def _resolved(values: Mapping[str, Any], seen: Seen, before: Mapping[str, Any]) -> dict[str, Any]:
+    """The values with the IDs by which a stored spec names other objects."""
+    resolved = dict(values)
+    if seen.image.image:
+        resolved["image"] = seen.image.image
+    if "networks" in values:
+        resolved["networks"] = [
+            {**entry, "Target": _id(seen.networks, entry["Target"], "networks", "network")}
+            for entry in values["networks"]
+        ]
+    if "secrets" in values:
+        resolved["secrets"] = [_reference(seen.secrets, r, "Secret") for r in values["secrets"]]
+    if "configs" in values:
+        resolved["configs"] = [_reference(seen.configs, r, "Config") for r in values["configs"]]
+    config = values.get("credential_spec.config")
+    if config:
+        # The engine takes it only where the service refers to it as well.
+        reference = _reference(seen.configs, {"ConfigName": config, "Runtime": {}}, "Config")
+        container = before["TaskTemplate"].get("ContainerSpec") or {}
+        others = resolved.get("configs", container.get("Configs") or [])
+        resolved["credential_spec.config"] = reference["ConfigID"]
+        if reference not in [_without_nulls(other) for other in others]:
+            resolved["configs"] = [*others, reference]
+    _refuse_double_targets(resolved)
+    return resolved
+
+
+def _without_nulls(document: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in document.items() if value is not None}
+
+
+def _reference(ids: Ids, reference: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    noun = kind.lower()
+    object_id = _id(ids, reference[f"{kind}Name"], f"{noun}s", noun)
+    given = reference.get(f"{kind}ID", object_id)
+    if given != object_id:
+        raise InvalidOption(
+            f"{noun}s: {noun} {reference[f'{kind}Name']} has the ID {object_id}, not {given}"
+        )
+    return {**reference, f"{kind}ID": object_id}
+
+
+def _id(ids: Ids, name: str, option: str, noun: str) -> str:
+    if name in ids:
+        return ids[name]
+    if name in ids.values():
+        return name
+    raise InvalidOption(f"{option}: there is no {noun} named {name}: create it first")
+
+
+def _refuse_double_targets(resolved: Mapping[str, Any]) -> None:
+    for option in ("secrets", "configs"):
+        targets = [r["File"]["Name"] for r in resolved.get(option, []) if r.get("File")]
+        for target in targets:
+            if targets.count(target) > 1:
+                raise InvalidOption(f"{option}: two of them have the filename {target}")
+
+
+def _force_count(spec: Mapping[str, Any]) -> int:
+    return int(spec["TaskTemplate"].get("ForceUpdate") or 0)
+
+
+def _forced(spec: dict[str, Any], key: str | bool, count: int, is_new: bool) -> dict[str, Any]:
+    """Restart the tasks: at each run, or once for the key."""
+    if key is False:
+        return spec
+    if isinstance(key, str):
+        if (spec.get("Labels") or {}).get(FORCED_BY) == key:
+            return spec
+        spec["Labels"] = {**(spec.get("Labels") or {}), FORCED_BY: key}
+    if not is_new:
+        spec["TaskTemplate"]["ForceUpdate"] = max(count, _force_count(spec))
+    return spec
+
+
+def _overlaid(document: Mapping[str, Any], parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Raw fields of the API laid over the spec; null removes one."""
+    result = copy.deepcopy(dict(document))
+    for key, part in parts.items():
+        if part is None:
+            result.pop(key, None)
+        elif isinstance(part, Mapping):
+            inner = result.get(key)
+            result[key] = _overlaid(inner if isinstance(inner, Mapping) else {}, part)
+        else:
+            result[key] = part
     return result
+
+
+def _below(document: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the document holds where `parts` has something."""
+    result = {}
+    for key, part in parts.items():
+        held = document.get(key) if isinstance(document, Mapping) else None
+        result[key] = _below(held, part) if isinstance(part, Mapping) else held
+    return result
+
+
+def _view(
+    params: Mapping[str, Any], values: Mapping[str, Any], seen: Seen, mode: str
+) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """How the task's options are shown of a spec, before and after."""
+    names = {network_id: name for name, network_id in seen.networks.items()}
+
+    def view(spec: Mapping[str, Any]) -> dict[str, Any]:
+        result = shown(rows_of(mode), spec, list(values))
+        for network in result.get("networks", []):
+            network["name"] = names.get(network["name"], network["name"])
+        result.get("networks", []).sort(key=lambda network: str(network["name"]))
+        if one_shot(params, "force_update"):
+            result["force_update"] = _force_count(spec)
+        if params["spec"]:
+            result["spec"] = _below(spec, params["spec"])
+        return result
+
+    return view
+
+
+def _with_what_was_lost(outcome: Outcome[Seen], decide: Callable[[Seen], Plan]) -> Outcome[Seen]:
+    """Say what the engine accepted and did not keep: each run would write it again."""
+    if outcome.check_mode or not outcome.changed:
+        return outcome
+    rest = decide(outcome.observed)
+    if not rest.changed:
+        return outcome
+    before, after = differing(rest.actions[0].before, rest.actions[0].after)
+    lost = ", ".join(sorted({**before, **after}))
+    warning = (
+        f"the engine took {lost} and did not keep it as given: the next run will change it again"
+    )
+    return replace(outcome, warnings=(*outcome.warnings, warning))
 
 
 def facts(engine: Engine, seen: Seen) -> dict[str, Any]:

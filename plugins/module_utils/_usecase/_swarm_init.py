@@ -34,7 +34,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, Action, Plan
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._swarm import (
     AT_CREATION,
-    OWN_LABELS,
     SETTINGS,
     THIS_NODE,
     der,
@@ -44,7 +43,9 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._swarm import (
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     CHANGED_SECRET,
+    OWN_LABELS,
     merged,
+    one_shot,
     refuse_newer,
     shown,
     wanted,
@@ -258,17 +259,6 @@ def _signing_ca(params: Mapping[str, Any]) -> dict[str, str]:
 
 def _is_locking(spec: Mapping[str, Any]) -> bool:
     return bool((spec.get("EncryptionConfig") or {}).get("AutoLockManagers"))
-
-
-# One-shot actions: `true` acts at every run; any other text is a key, and acts once for that key.
-
-
-def one_shot(params: Mapping[str, Any], option: str) -> str | bool:
-    """The key of a one-shot action, True for "at every run", False for "not asked"."""
-    text = (params[option] or "").strip()
-    if text.lower() in ("", "false", "no", "off"):
-        return False
-    return True if text.lower() in ("true", "yes", "on") else text
 
 
 def _note(option: str) -> str:

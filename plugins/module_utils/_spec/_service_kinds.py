@@ -1,0 +1,714 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""How the values of a service are written, kept, compared and shown: ports, networks, mounts ..."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import json
+import re
+import shlex
+import struct
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.module_utils._image import image, is_same
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import Kind, text_of
+from ansible_collections.shoal.swarm.plugins.module_utils._units import bytes_of, size
+
+Document = Mapping[str, Any]
+
+
+# Entries that may be a text or a mapping, which Ansible therefore does not check
+
+
+def _entry(given: Any, what: str, example: str, *keys: str, needs: str) -> dict[str, Any]:
+    """A mapping with only these keys, of which one is needed."""
+    if not isinstance(given, Mapping):
+        raise InvalidOption(f"{what} is written as {example}, not {given!r}")
+    for key in given:
+        if key not in keys:
+            near = difflib.get_close_matches(str(key), keys, 1)
+            hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(keys)}"
+            raise InvalidOption(f"{what} has no '{key}': {hint}")
+    if given.get(needs) in (None, ""):
+        raise InvalidOption(f"{what} needs '{needs}': {example}")
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _one_of(value: Any, what: str, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise InvalidOption(f"{what} is one of {', '.join(choices)}, not {value!r}")
+    return str(value)
+
+
+def _whole(value: Any, what: str) -> int:
+    try:
+        if isinstance(value, bool) or int(value) != float(value):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise InvalidOption(f"{what} is a whole number, not {value!r}") from None
+    return int(value)
+
+
+def _file_mode(value: Any) -> int:
+    # YAML reads 0444 as octal, and a text from a template is octal as well.
+    try:
+        return value if isinstance(value, int) else int(str(value), 8)
+    except ValueError:
+        raise InvalidOption(f"mode is an octal number such as '0444', not {value!r}") from None
+
+
+def _sorted_texts(values: Iterable[Any] | None) -> list[str]:
+    return sorted(str(value) for value in values or [])
+
+
+# Image and command
+
+
+def _command(value: Any) -> list[str]:
+    if isinstance(value, str):
+        try:
+            return shlex.split(value)
+        except ValueError as error:
+            raise InvalidOption(f"cannot be split as a shell would: {error}") from None
+    if isinstance(value, Sequence):
+        return [text_of(part) for part in value]
+    raise InvalidOption(f"must be a text or a list of texts, not {type(value).__name__}")
+
+
+def _environment(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return sorted(f"{name}={text_of(item)}" for name, item in value.items())
+    if isinstance(value, str):
+        value = value.split(",") if value else []
+    if isinstance(value, Sequence):
+        return sorted(str(item) for item in value)
+    raise InvalidOption("must be a mapping, or a list of NAME=value")
+
+
+IMAGE = Kind("str", to_api=lambda text: image(text).text if text else "", matches=is_same, empty="")
+COMMAND = Kind("raw", to_api=_command, canonical=lambda v: list(v or []), empty=[])
+ENVIRONMENT = Kind("raw", to_api=_environment, canonical=_sorted_texts, empty=[])
+
+
+# Hosts, capabilities and limits of the kernel
+
+
+def _hosts(value: Any) -> list[str]:
+    return [f"{address} {name}" for name, address in value.items()]
+
+
+def _hosts_shown(value: Sequence[str]) -> dict[str, str]:
+    pairs = (entry.split(maxsplit=1) for entry in value)
+    return {names: address for address, names in pairs}
+
+
+def _capabilities(value: Sequence[str]) -> list[str]:
+    """As the CLI writes them (docker/cli opts/capabilities.go)."""
+    names = set()
+    for given in value:
+        name = given.strip().upper()
+        names.add(name if name == "ALL" or name.startswith("CAP_") else f"CAP_{name}")
+    return ["ALL"] if "ALL" in names else sorted(names)
+
+
+def _ulimits(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        pairs = []
+        for text in value:
+            name, separator, limits = str(text).partition("=" if "=" in str(text) else ":")
+            pairs.append((name, limits if separator else None))
+    else:
+        pairs = [("", None)]
+    return sorted((_ulimit(str(name), limit) for name, limit in pairs), key=lambda u: u["Name"])
+
+
+def _ulimit(name: str, limit: Any) -> dict[str, Any]:
+    if isinstance(limit, Mapping) and set(limit) <= {"soft", "hard"} and "soft" in limit:
+        soft, hard = limit["soft"], limit.get("hard", limit["soft"])
+    else:
+        soft, _colon, hard = str(limit).partition(":")
+    try:
+        return {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
+    except (TypeError, ValueError):
+        raise InvalidOption(
+            "a limit is written as nofile: 1024, as nofile: {soft: 1024, hard: 2048}, or in a "
+            f"list as nofile=1024:2048, not {name}: {limit!r}"
+        ) from None
+
+
+def _ulimits_shown(value: Sequence[Document]) -> dict[str, Any]:
+    return {u["Name"]: {"soft": u.get("Soft", 0), "hard": u.get("Hard", 0)} for u in value}
+
+
+def _ulimits_canonical(value: Sequence[Document] | None) -> list[dict[str, Any]]:
+    filled = [
+        {"Name": u["Name"], "Soft": u.get("Soft", 0), "Hard": u.get("Hard", 0)} for u in value or []
+    ]
+    return sorted(filled, key=lambda u: str(u["Name"]))
+
+
+HOSTS = Kind("dict", to_api=_hosts, to_user=_hosts_shown, canonical=_sorted_texts, empty=[])
+CAPABILITIES = Kind("list", elements="str", to_api=_capabilities, canonical=_sorted_texts, empty=[])
+ULIMITS = Kind(
+    "raw", to_api=_ulimits, to_user=_ulimits_shown, canonical=_ulimits_canonical, empty=[]
+)
+
+
+# Resources
+
+
+def _swap(value: Any) -> int | None:
+    return -1 if str(value) == "-1" else bytes_of(value)
+
+
+def _swap_shown(value: int | None) -> str | None:
+    return None if value is None else str(value) if value < 0 else size(value)
+
+
+def _generic_resources(value: Any) -> list[dict[str, Any]]:
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        pairs = [(kind, count) for kind, _equals, count in (str(v).partition("=") for v in value)]
+    else:
+        pairs = [("", value)]
+    resources = []
+    for kind, count in pairs:
+        try:
+            resources.append({"DiscreteResourceSpec": {"Kind": str(kind), "Value": int(count)}})
+        except (TypeError, ValueError):
+            raise InvalidOption(
+                f"a generic resource is a name and how many of it, as gpu: 2 or gpu=2, not "
+                f"{kind}={count!r}"
+            ) from None
+    return resources
+
+
+def _generic_resources_canonical(value: Sequence[Document] | None) -> list[tuple[str, int]]:
+    discrete = [entry.get("DiscreteResourceSpec") or {} for entry in value or []]
+    return sorted((entry.get("Kind", ""), entry.get("Value", 0)) for entry in discrete)
+
+
+def _ratio(value: float) -> float:
+    # The engine keeps it in 32 bits, and 1/3 does not come back as it went.
+    return round(float(struct.unpack("f", struct.pack("f", value or 0))[0]), 9)
+
+
+SWAP = Kind("str", to_api=_swap, to_user=_swap_shown)
+GENERIC_RESOURCES = Kind(
+    "raw",
+    to_api=_generic_resources,
+    to_user=dict,
+    canonical=_generic_resources_canonical,
+    empty=[],
+)
+RATIO = Kind("float", canonical=_ratio, empty=0)
+# Where the engine tells "not given" from "no".
+TRISTATE = Kind("bool")
+
+
+# Ports
+
+PROTOCOLS = ("tcp", "udp", "sctp")
+PUBLISH_MODES = ("ingress", "host")
+_PORT_KEYS = ("published_port", "target_port", "protocol", "mode", "name")
+_PORT_EXAMPLE = "8080:80/tcp, or as {published_port: 8080, target_port: 80, protocol: tcp}"
+_SHORT_PORT = re.compile(r"(?:(?:(\d+)(?:-(\d+))?)?:)?(\d+)(?:-(\d+))?(?:/(\w+))?\Z")
+
+
+def _ports(value: Sequence[Any]) -> list[dict[str, Any]]:
+    ports = []
+    for given in value:
+        if isinstance(given, (str, int)):
+            ports += _short_ports(str(given))
+        else:
+            ports.append(_port(given))
+    return ports
+
+
+def _port(given: Any) -> dict[str, Any]:
+    entry = _entry(given, "a published port", _PORT_EXAMPLE, *_PORT_KEYS, needs="target_port")
+    port = {
+        "Protocol": _one_of(entry.get("protocol", "tcp"), "protocol", PROTOCOLS),
+        "TargetPort": _port_number(entry["target_port"], "target_port"),
+        "PublishedPort": _port_number(entry.get("published_port", 0), "published_port"),
+        "PublishMode": _one_of(entry.get("mode", "ingress"), "mode", PUBLISH_MODES),
+    }
+    return {"Name": str(entry["name"]), **port} if entry.get("name") else port
+
+
+def _port_number(value: Any, what: str) -> int:
+    number = _whole(value, what)
+    if not 0 <= number < 65536:
+        raise InvalidOption(f"{what} is a number up to 65535, not {number}")
+    return number
+
+
+def _short_ports(text: str) -> list[dict[str, Any]]:
+    match = _SHORT_PORT.match(text)
+    if not match:
+        raise InvalidOption(
+            f"a published port is written as {_PORT_EXAMPLE}, not '{text}'"
+            + (": a service publishes on every address" if text.count(":") > 1 else "")
+        )
+    published, published_end, target, target_end, protocol = match.groups()
+    outside = _range(published, published_end)
+    inside = _range(target, target_end)
+    if outside == [0]:
+        outside *= len(inside)
+    if len(outside) != len(inside):
+        raise InvalidOption(f"the two ranges of '{text}' differ in length")
+    return [
+        _port({"published_port": out, "target_port": within, "protocol": protocol or "tcp"})
+        for out, within in zip(outside, inside)
+    ]
+
+
+def _range(first: str | None, last: str | None) -> list[int]:
+    begin = int(first or 0)
+    return list(range(begin, int(last or begin) + 1))
+
+
+def _ports_canonical(value: Sequence[Document] | None) -> list[dict[str, Any]]:
+    ports = [
+        {
+            "Name": port.get("Name") or "",
+            "Protocol": port.get("Protocol") or "tcp",
+            "TargetPort": port.get("TargetPort") or 0,
+            "PublishedPort": port.get("PublishedPort") or 0,
+            "PublishMode": port.get("PublishMode") or "ingress",
+        }
+        for port in value or []
+    ]
+    return sorted(ports, key=lambda port: tuple(str(part) for part in port.values()))
+
+
+def _ports_shown(value: Sequence[Document]) -> list[dict[str, Any]]:
+    return [
+        {
+            "published_port": port["PublishedPort"],
+            "target_port": port["TargetPort"],
+            "protocol": port["Protocol"],
+            "mode": port["PublishMode"],
+            **({"name": port["Name"]} if port["Name"] else {}),
+        }
+        for port in value
+    ]
+
+
+def ports_newer(value: Sequence[Any]) -> Iterable[tuple[str, str]]:
+    """What in a list of ports needs a newer API."""
+    if any("sctp" in str(port) for port in value):
+        yield "sctp", "1.37"
+
+
+PORTS = Kind(
+    "list",
+    elements="raw",
+    to_api=_ports,
+    to_user=_ports_shown,
+    canonical=_ports_canonical,
+    empty=[],
+)
+
+
+# Networks
+
+
+def _networks(value: Sequence[Any]) -> list[dict[str, Any]]:
+    networks = []
+    for given in value:
+        network = _entry(
+            {"name": given} if isinstance(given, str) else given,
+            "a network",
+            "backend, or as {name: backend, aliases: [db]}",
+            "name",
+            "aliases",
+            "options",
+            needs="name",
+        )
+        entry: dict[str, Any] = {"Target": str(network["name"])}
+        if network.get("aliases"):
+            entry["Aliases"] = [str(alias) for alias in network["aliases"]]
+        if network.get("options"):
+            entry["DriverOpts"] = {k: text_of(v) for k, v in network["options"].items()}
+        networks.append(entry)
+    return networks
+
+
+def _networks_canonical(value: Sequence[Document] | None) -> list[dict[str, Any]]:
+    networks = [
+        {
+            "Target": network.get("Target"),
+            "Aliases": sorted(network.get("Aliases") or []),
+            "DriverOpts": network.get("DriverOpts") or {},
+        }
+        for network in value or []
+    ]
+    return sorted(networks, key=lambda network: str(network["Target"]))
+
+
+def _networks_shown(value: Sequence[Document]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": network["Target"],
+            "aliases": network.get("Aliases") or [],
+            "options": network.get("DriverOpts") or {},
+        }
+        for network in value
+    ]
+
+
+NETWORKS = Kind(
+    "list",
+    elements="raw",
+    to_api=_networks,
+    to_user=_networks_shown,
+    canonical=_networks_canonical,
+    empty=[],
+)
+
+
+# Placement
+
+
+def _preferences(value: Sequence[Any]) -> list[dict[str, Any]]:
+    preferences = []
+    for given in value:
+        entry = _entry(given, "a preference", "spread: node.labels.zone", "spread", needs="spread")
+        preferences.append({"Spread": {"SpreadDescriptor": entry["spread"]}})
+    return preferences
+
+
+def _preferences_shown(value: Sequence[Document]) -> list[dict[str, str]]:
+    return [{"spread": item["Spread"]["SpreadDescriptor"]} for item in value]
+
+
+def _platforms(value: Sequence[str]) -> list[dict[str, str]]:
+    platforms = []
+    for text in value:
+        system, slash, architecture = text.partition("/")
+        if not slash or not system or not architecture:
+            raise InvalidOption(f"a platform is written as linux/amd64, not '{text}'")
+        platforms.append({"Architecture": architecture, "OS": system})
+    return platforms
+
+
+def _platforms_canonical(value: Sequence[Document] | None) -> list[str]:
+    return sorted(f"{p.get('OS', '')}/{p.get('Architecture', '')}" for p in value or [])
+
+
+PREFERENCES = Kind(
+    "list",
+    elements="dict",
+    to_api=_preferences,
+    to_user=_preferences_shown,
+    canonical=lambda value: list(value or []),
+    empty=[],
+)
+PLATFORMS = Kind(
+    "list", elements="str", to_api=_platforms, canonical=_platforms_canonical, empty=[]
+)
+
+
+# Mounts
+
+MOUNT_TYPES = ("bind", "volume", "tmpfs", "npipe", "cluster", "image")
+PROPAGATIONS = ("shared", "slave", "private", "rshared", "rslave", "rprivate")
+MOUNT_OPTIONS: dict[str, Any] = {
+    "source": {"type": "str"},
+    "target": {"type": "str", "required": True},
+    "type": {"type": "str", "default": "bind", "choices": list(MOUNT_TYPES)},
+    "readonly": {"type": "bool"},
+    "propagation": {"type": "str", "choices": list(PROPAGATIONS)},
+    "non_recursive": {"type": "bool"},
+    "no_copy": {"type": "bool"},
+    "labels": {"type": "dict"},
+    "subpath": {"type": "str"},
+    "driver_config": {
+        "type": "dict",
+        "options": {"name": {"type": "str"}, "options": {"type": "dict"}},
+    },
+    "tmpfs_size": {"type": "str"},
+    "tmpfs_mode": {"type": "raw"},
+    "tmpfs_options": {"type": "list", "elements": "str"},
+}
+# Which of the options belong to one type only.
+_ONLY_FOR = {
+    "propagation": "bind",
+    "non_recursive": "bind",
+    "no_copy": "volume",
+    "labels": "volume",
+    "subpath": "volume",
+    "driver_config": "volume",
+    "tmpfs_size": "tmpfs",
+    "tmpfs_mode": "tmpfs",
+    "tmpfs_options": "tmpfs",
+}
+# What the engine reads a missing mode as.
+_TMPFS_MODE = 0o1777
+
+
+def _mounts(value: Sequence[Document]) -> list[dict[str, Any]]:
+    return [_mount(given) for given in value]
+
+
+def _mount(given: Document) -> dict[str, Any]:
+    kind, target = given["type"], given["target"]
+    for option, only in _ONLY_FOR.items():
+        if given.get(option) is not None and kind != only:
+            raise InvalidOption(
+                f"{target}: {option} is for mounts of type {only}, and this is a {kind}"
+            )
+    if kind == "tmpfs" and given.get("source"):
+        raise InvalidOption(f"{target}: a tmpfs has no source")
+    if kind not in ("tmpfs", "volume") and not given.get("source"):
+        raise InvalidOption(f"{target}: a mount of type {kind} needs a source")
+    mount: dict[str, Any] = {"Type": kind, "Target": target}
+    if given.get("source"):
+        mount["Source"] = given["source"]
+    if given.get("readonly"):
+        mount["ReadOnly"] = True
+    options = {key: item for key, item in _mount_parts(given).items() if item not in (None, {})}
+    if options:
+        mount[_PARTS_OF[kind]] = options
+    return mount
+
+
+_PARTS_OF = {"bind": "BindOptions", "volume": "VolumeOptions", "tmpfs": "TmpfsOptions"}
+
+
+def _mount_parts(given: Document) -> dict[str, Any]:
+    driver = given.get("driver_config") or {}
+    parts = {
+        "Propagation": given.get("propagation"),
+        "NonRecursive": given.get("non_recursive") or None,
+        "NoCopy": given.get("no_copy") or None,
+        "Labels": _texts(given.get("labels")),
+        "Subpath": given.get("subpath") or None,
+        "DriverConfig": {
+            key: item
+            for key, item in (
+                ("Name", driver.get("name")),
+                ("Options", _texts(driver.get("options"))),
+            )
+            if item
+        },
+    }
+    if given.get("tmpfs_size"):
+        parts["SizeBytes"] = bytes_of(given["tmpfs_size"])
+    if given.get("tmpfs_mode") is not None:
+        parts["Mode"] = _file_mode(given["tmpfs_mode"])
+    if given.get("tmpfs_options"):
+        parts["Options"] = [str(option).split("=", 1) for option in given["tmpfs_options"]]
+    return parts
+
+
+def _texts(value: Document | None) -> dict[str, str]:
+    return {str(key): text_of(item) for key, item in (value or {}).items()}
+
+
+def _mounts_canonical(value: Sequence[Document] | None) -> list[dict[str, Any]]:
+    return sorted((_mount_filled(m) for m in value or []), key=lambda m: str(m["target"]))
+
+
+def _mount_filled(mount: Document) -> dict[str, Any]:
+    """With the engine's defaults, and without what it does not keep (Consistency ...)."""
+    kind = mount.get("Type") or "volume"
+    filled = {
+        "type": kind,
+        "source": mount.get("Source") or "",
+        "target": mount.get("Target") or "",
+        "readonly": bool(mount.get("ReadOnly")),
+    }
+    if kind == "bind":
+        bind = mount.get("BindOptions") or {}
+        filled["propagation"] = bind.get("Propagation") or "rprivate"
+        filled["non_recursive"] = bool(bind.get("NonRecursive"))
+    elif kind == "volume":
+        volume = mount.get("VolumeOptions") or {}
+        driver = volume.get("DriverConfig") or {}
+        filled["no_copy"] = bool(volume.get("NoCopy"))
+        filled["labels"] = dict(volume.get("Labels") or {})
+        filled["subpath"] = volume.get("Subpath") or ""
+        filled["driver_config"] = {
+            "name": driver.get("Name") or "",
+            "options": dict(driver.get("Options") or {}),
+        }
+    elif kind == "tmpfs":
+        tmpfs = mount.get("TmpfsOptions") or {}
+        filled["tmpfs_size"] = tmpfs.get("SizeBytes") or 0
+        filled["tmpfs_mode"] = tmpfs.get("Mode") or _TMPFS_MODE
+        filled["tmpfs_options"] = ["=".join(option) for option in tmpfs.get("Options") or []]
+    return filled
+
+
+def _mounts_shown(value: Sequence[Document]) -> list[dict[str, Any]]:
+    """Without what nobody gave."""
+    shown = []
+    for mount in value:
+        parts = {key: item for key, item in mount.items() if item not in ("", False, 0, [], {})}
+        if parts.get("tmpfs_size"):
+            parts["tmpfs_size"] = size(parts["tmpfs_size"])
+        if parts.get("tmpfs_mode") is not None:
+            parts["tmpfs_mode"] = f"{parts['tmpfs_mode']:04o}"
+        if parts.get("driver_config") == {"name": "", "options": {}}:
+            del parts["driver_config"]
+        if parts.get("propagation") == "rprivate":
+            del parts["propagation"]
+        shown.append(parts)
+    return shown
+
+
+def mounts_newer(value: Sequence[Document]) -> Iterable[tuple[str, str]]:
+    """What in a list of mounts needs a newer API."""
+    for mount in value:
+        if mount.get("type") == "cluster":
+            yield "type cluster", "1.42"
+        if mount.get("type") == "image":
+            yield "type image", "1.48"
+        if mount.get("subpath"):
+            yield "subpath", "1.45"
+        if mount.get("tmpfs_options"):
+            yield "tmpfs_options", "1.46"
+        if mount.get("non_recursive"):
+            yield "non_recursive", "1.41"
+
+
+MOUNTS = Kind(
+    "list",
+    elements="dict",
+    to_api=_mounts,
+    to_user=_mounts_shown,
+    canonical=_mounts_canonical,
+    empty=[],
+)
+
+
+# Secrets and configs: the user names them, the engine wants their IDs as well
+
+_FILE_MODE = 0o444
+
+
+def _references(noun: str, *more_keys: str) -> Callable[[Sequence[Any]], list[dict[str, Any]]]:
+    kind = noun.capitalize()
+    name_key, id_key = f"{noun}_name", f"{noun}_id"
+    keys = (name_key, id_key, "filename", "uid", "gid", "mode", *more_keys)
+    example = f"site, or as {{{name_key}: site, filename: /etc/site.conf, mode: '0440'}}"
+
+    def references(value: Sequence[Any]) -> list[dict[str, Any]]:
+        return [_reference(given) for given in value]
+
+    def _reference(given: Any) -> dict[str, Any]:
+        entry = _entry(
+            {name_key: given} if isinstance(given, str) else given,
+            f"a {noun}",
+            example,
+            *keys,
+            needs=name_key,
+        )
+        reference: dict[str, Any] = {f"{kind}Name": str(entry[name_key])}
+        if entry.get(id_key):
+            reference[f"{kind}ID"] = str(entry[id_key])
+        if entry.get("runtime"):
+            return {**reference, "Runtime": {}}
+        reference["File"] = {
+            "Name": str(entry.get("filename") or entry[name_key]),
+            "UID": str(entry.get("uid", "0")),
+            "GID": str(entry.get("gid", "0")),
+            "Mode": _file_mode(entry.get("mode", _FILE_MODE)),
+        }
+        return reference
+
+    return references
+
+
+def _references_canonical(value: Sequence[Document] | None) -> list[dict[str, Any]]:
+    references = [
+        {key: part for key, part in reference.items() if part is not None}
+        for reference in value or []
+    ]
+    return sorted(references, key=lambda r: json.dumps([r.get("File"), r], sort_keys=True))
+
+
+def _references_shown(noun: str) -> Callable[[Sequence[Document]], list[dict[str, Any]]]:
+    def shown(value: Sequence[Document]) -> list[dict[str, Any]]:
+        entries = []
+        for reference in value:
+            entry = {f"{noun}_name": reference[f"{noun.capitalize()}Name"]}
+            file = reference.get("File")
+            if file:
+                entry["filename"] = file["Name"]
+                entry["uid"], entry["gid"] = file["UID"], file["GID"]
+                entry["mode"] = f"{file['Mode']:04o}"
+            else:
+                entry["runtime"] = True
+            entries.append(entry)
+        return entries
+
+    return shown
+
+
+SECRETS = Kind(
+    "list",
+    elements="raw",
+    to_api=_references("secret"),
+    to_user=_references_shown("secret"),
+    canonical=_references_canonical,
+    empty=[],
+)
+CONFIGS = Kind(
+    "list",
+    elements="raw",
+    to_api=_references("config", "runtime"),
+    to_user=_references_shown("config"),
+    canonical=_references_canonical,
+    empty=[],
+)
+
+
+# Health and privileges
+
+
+def _health_test(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return ["NONE"] if value == "NONE" else ["CMD-SHELL", value]
+    if isinstance(value, Sequence):
+        test = [text_of(part) for part in value]
+        if not test or test[0] in ("NONE", "CMD", "CMD-SHELL"):
+            return test
+    raise InvalidOption(
+        "is a command line, or a list that begins with CMD, CMD-SHELL or NONE, as "
+        "[CMD, curl, -f, http://localhost]"
+    )
+
+
+def _seccomp_profile(value: Any) -> str:
+    """The API's bytes, in base64, of the JSON document."""
+    try:
+        document = json.loads(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise InvalidOption(f"is not JSON: {error}") from None
+    if not isinstance(document, Mapping):
+        raise InvalidOption("is a seccomp profile, as a mapping or its JSON text")
+    return base64.b64encode(json.dumps(document, sort_keys=True).encode()).decode()
+
+
+def _seccomp_canonical(value: str | None) -> Any:
+    try:
+        return json.loads(base64.b64decode(value)) if value else ""
+    except (ValueError, binascii.Error):
+        return value
+
+
+HEALTH_TEST = Kind("raw", to_api=_health_test, canonical=lambda v: list(v or []), empty=[])
+SECCOMP_PROFILE = Kind("raw", to_api=_seccomp_profile, canonical=_seccomp_canonical, empty="")

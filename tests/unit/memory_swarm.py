@@ -851,6 +851,7 @@ class Daemon:
         url: str,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
+        headers: Mapping[str, str] | None = None,
         timeout: float | None = None,
     ) -> Answer:
         self.world.settle()

@@ -50,7 +50,7 @@ def look(
 ) -> Look:
     """At a service of so many replicas, or at a global one where that is None."""
     mode = {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}}
-    spec: dict[str, Any] = {"Name": "web", "Mode": mode}
+    spec: dict[str, Any] = {"Name": "web", "Mode": mode, "TaskTemplate": {}}
     if monitor is not None:
         spec["UpdateConfig"] = {"Monitor": monitor}
     service: dict[str, Any] = {"ID": "s", "Spec": spec}

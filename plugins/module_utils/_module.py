@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
@@ -29,6 +29,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     Unreachable,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import Waited, Watch, fingerprint
 
 CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
     "docker_host": {
@@ -67,6 +68,9 @@ WAIT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 120},
 }
+# For the action plugin, which shows a wait and so cuts it into slices: `Watch` as it travels. The
+# module without it (with async, say) waits by itself.
+WATCH_ARGUMENTS: dict[str, dict[str, Any]] = {"_watch": {"type": "dict"}}
 
 UseCase = Callable[[Engine, Mapping[str, Any], Run], tuple[Outcome[Any], dict[str, Any]]]
 
@@ -81,17 +85,22 @@ def make_module(arguments: Mapping[str, Mapping[str, Any]], **rules: Any) -> Ans
     )
 
 
-def run(module: AnsibleModule, use_case: UseCase) -> None:
-    """Carry out a task that changes things, and leave by the one door there is."""
+def run(module: AnsibleModule, use_case: UseCase, wait_on: UseCase | None = None) -> None:
+    """Carry out a task that changes things, and leave by the one door there is.
+
+    `wait_on` takes up a wait that `use_case` began in an earlier execution, and writes nothing.
+    """
+    given = module.params.get("_watch")
+    watch = None if given is None else Watch(**given)
+    how = Run(check_mode=module.check_mode, watch=watch)
+    carry_out = wait_on if wait_on and how.subject else use_case
     try:
         if not HAS_JSONDIFF:
             raise MissingLibrary(
                 "the Python library jsondiff is missing on this host: install the package "
                 "python3-jsondiff, or `pip install jsondiff`, or apply the role shoal.swarm.engine"
             )
-        outcome, facts = use_case(
-            connect(connection(module)), module.params, Run(check_mode=module.check_mode)
-        )
+        outcome, facts = carry_out(connect(connection(module)), module.params, how)
     except SwarmError as error:
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:
@@ -101,22 +110,31 @@ def run(module: AnsibleModule, use_case: UseCase) -> None:
         diff=for_ansible(outcome.actions),
         changes=changes(outcome.actions),
         **facts,
+        **(_report(outcome.waited) if watch and outcome.waited else {}),
     )
+
+
+def _report(waited: Waited) -> dict[str, Any]:
+    """What the action plugin shows, and gives to the next execution."""
+    return {"_watch": {**asdict(waited), "shown": fingerprint(waited.view)}}
 
 
 def inform(
     module: AnsibleModule,
     gather: Callable[[Engine, Mapping[str, Any], Run], dict[str, Any]],
-    without_engine: Mapping[str, Any],
+    without_engine: Mapping[str, Any] | None = None,
 ) -> None:
-    """Carry out a task that only reads; a host without Docker is an answer, too."""
+    """Carry out a task that only reads.
+
+    `without_engine` is the answer of a host without Docker, where that is no failure.
+    """
     try:
         how = Run(check_mode=module.check_mode)
         facts = gather(connect(connection(module)), module.params, how)
-    except (MissingLibrary, Unreachable) as error:
-        facts = {**without_engine, "error": str(error)}
     except SwarmError as error:
-        module.fail_json(msg=str(error))
+        if without_engine is None or not isinstance(error, (MissingLibrary, Unreachable)):
+            module.fail_json(msg=str(error))
+        facts = {**without_engine, "error": str(error)}
     module.exit_json(changed=False, **facts)
 
 

@@ -265,6 +265,7 @@ tasks:
 
 from ansible_collections.shoal.swarm.plugins.module_utils._module import (
     WAIT_ARGUMENTS,
+    WATCH_ARGUMENTS,
     make_module,
     run,
 )
@@ -277,6 +278,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service impo
     PRESENT,
     STATES,
     ensure,
+    wait_on,
 )
 
 
@@ -300,10 +302,11 @@ def main() -> None:
             "on_rollback": {"type": "str", "default": FAIL, "choices": [FAIL, ACCEPT]},
             "spec": {"type": "dict"},
             **WAIT_ARGUMENTS,
+            **WATCH_ARGUMENTS,
             **argument_spec(ROWS),
         }
     )
-    run(module, ensure)
+    run(module, ensure, wait_on)
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     Clock,
     Look,
     Verdict,
+    Waited,
+    Watch,
     wait_until,
 )
 
@@ -53,20 +55,27 @@ Operation = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Run:
-    """How this task runs: whether it may write, and by which clock it waits."""
+    """How this task runs: whether it may write, by which clock it waits, and who watches."""
 
     check_mode: bool = False
     clock: Clock = field(default_factory=Clock)
+    watch: Watch | None = None
+
+    @property
+    def subject(self) -> Mapping[str, Any]:
+        """What is waited for since an earlier execution; empty in the first."""
+        return self.watch.subject if self.watch else {}
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[Observed]):
-    """What was done (or would be), and what was seen last."""
+    """What was done (or would be), what was seen last, and how the wait went, if there was one."""
 
     actions: tuple[Action, ...]
     warnings: tuple[str, ...]
     observed: Observed
     check_mode: bool
+    waited: Waited | None = None
 
     @property
     def changed(self) -> bool:

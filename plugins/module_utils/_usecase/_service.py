@@ -95,12 +95,30 @@ def ensure(
     outcome = _with_what_was_lost(outcome, decide)
     service = outcome.observed.service or (before.service if params["state"] == ABSENT else None)
     if params["wait"] and service and not outcome.check_mode:
-        wait(engine, service, params, run, outcome.changed)
-        if params["state"] != ABSENT:
-            outcome = replace(
-                outcome, observed=replace(outcome.observed, service=engine.service(service["ID"]))
-            )
+        outcome = _converged(engine, params, run, outcome, service["ID"], outcome.changed)
     return outcome, facts(engine, outcome.observed)
+
+
+def wait_on(
+    engine: Engine, params: Mapping[str, Any], run: Run
+) -> tuple[Outcome[Seen], dict[str, Any]]:
+    """Take up the wait of an earlier execution, which has carried out the task."""
+    outcome = Outcome((), (), Seen(None), False)
+    outcome = _converged(engine, params, run, outcome, **run.subject)
+    return outcome, facts(engine, outcome.observed)
+
+
+def _converged(
+    engine: Engine,
+    params: Mapping[str, Any],
+    run: Run,
+    outcome: Outcome[Seen],
+    service_id: str,
+    has_written: bool,
+) -> Outcome[Seen]:
+    waited = wait(engine, service_id, params, run, has_written)
+    service = None if params["state"] == ABSENT else engine.service(service_id)
+    return replace(outcome, observed=replace(outcome.observed, service=service), waited=waited)
 
 
 def _settled(params: Mapping[str, Any]) -> dict[str, Any]:

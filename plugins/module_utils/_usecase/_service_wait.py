@@ -2,52 +2,69 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Wait until a service is what its spec says, or is gone."""
+"""Wait until a service is what its spec says, or is gone, and show how it goes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
+from ansible_collections.shoal.swarm.plugins.module_utils._progress import (
+    removal_progress,
+    service_progress,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     engine_time,
     service_converged,
     tasks_gone,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Run
-from ansible_collections.shoal.swarm.plugins.module_utils._wait import wait_until
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
+    Look,
+    Verdict,
+    Waited,
+    wait_until,
+)
 
 
 def wait(
-    engine: Engine,
-    service: Mapping[str, Any],
-    params: Mapping[str, Any],
-    run: Run,
-    has_written: bool,
-) -> None:
-    """Wait until `service`, as it was last seen, is as `params` ask."""
-    name, service_id = params["name"], service["ID"]
-    if params["state"] == "absent":
-        wait_until(
-            f"the end of all tasks of service {name}",
-            lambda: tasks_gone(_tasks_of_removed(engine, service_id)),
-            params["wait_timeout"],
-            run.clock,
-        )
-        return
-    wait_until(
-        f"service {name} being as asked",
-        lambda: service_converged(
-            engine.service(service_id),
-            engine.tasks({"service": [service_id], "_up-to-date": ["true"]}),
-            engine.nodes(),
-            engine_time(engine.info()["SystemTime"]),
-            has_written,
-        ),
+    engine: Engine, service_id: str, params: Mapping[str, Any], run: Run, has_written: bool
+) -> Waited:
+    """Wait until the service is as `params` ask. It may not be there any more.
+
+    Every request for the sake of the picture alone is made only where somebody watches.
+    """
+    name, watched = params["name"], run.watch is not None
+
+    def converged() -> Look:
+        service = engine.service(service_id)
+        tasks = engine.tasks({"service": [service_id]}) if watched else []
+        up_to_date = engine.tasks({"service": [service_id], "_up-to-date": ["true"]})
+        nodes = engine.nodes()
+        now = engine_time(engine.info()["SystemTime"])
+        accepts_rollback = params["state"] == "rolled_back" or params["on_rollback"] == "accept"
+        look = service_converged(service, up_to_date, nodes, now, has_written, accepts_rollback)
+        is_done = look.verdict is Verdict.DONE
+        return replace(look, view=(service_progress(service, tasks, up_to_date, nodes, is_done),))
+
+    def gone() -> Look:
+        tasks = _tasks_of_removed(engine, service_id)
+        nodes = engine.nodes() if watched else []
+        return replace(tasks_gone(tasks), view=(removal_progress(name, tasks, nodes),))
+
+    is_absent = params["state"] == "absent"
+    waited = wait_until(
+        f"the end of all tasks of service {name}"
+        if is_absent
+        else f"service {name} being as asked",
+        gone if is_absent else converged,
         params["wait_timeout"],
         run.clock,
+        run.watch,
     )
+    return replace(waited, subject={"service_id": service_id, "has_written": has_written})
 
 
 def _tasks_of_removed(engine: Engine, service_id: str) -> list[Mapping[str, Any]]:

@@ -1,0 +1,157 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people see of a service that is waited for: pure, from one look at it, its tasks and nodes.
+
+It tells what `docker service` shows (docker/cli cli/command/service/progress): how many tasks of
+how many, what each slot does, and what is being replaced. Whether that is enough is not decided
+here, but in _ready.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
+    RUNNING,
+    TERMINAL,
+    engine_time,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import monitor_seconds
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import Section
+
+# More slots than these are told in numbers, as the CLI does it.
+MOST_ROWS = 20
+
+# What a job's task is meant to become; any other is meant to run.
+COMPLETE = "complete"
+_STOPPED = ("shutdown", "remove", "orphaned")
+_UPDATES = {"updating": "update in progress", "rollback_started": "rolling back"}
+
+Document = Mapping[str, Any]
+# The number of the replica, or 0, and what the slot is called.
+Slot = tuple[int, str]
+# The state of a slot, and more about it.
+Doing = tuple[str, str]
+
+
+def service_progress(
+    service: Document,
+    tasks: Sequence[Document],
+    up_to_date: Sequence[Document],
+    nodes: Sequence[Document],
+    is_done: bool = False,
+) -> Section:
+    """How many tasks are where they shall be, and what each slot does.
+
+    `tasks` are all tasks of the service, `up_to_date` those of its present spec; `is_done` says
+    that nothing is waited for any more. In the global modes a node is a slot.
+    """
+    spec, names = service["Spec"], _names(nodes)
+    down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
+    iteration = (service.get("JobStatus") or {}).get("JobIteration")
+    new = [task for task in up_to_date if task.get("JobIteration") == iteration]
+    known = {task["ID"] for task in new}
+    old = [task for task in tasks if task["ID"] not in known and _is_alive(task)]
+    has_slots = bool({"Replicated", "ReplicatedJob"} & set(spec["Mode"]))
+    slots: dict[Slot, list[Document]] = {}
+    for task in sorted((*new, *old), key=lambda task: _telling(task, known), reverse=True):
+        slots.setdefault(_slot(task, has_slots, names), []).append(task)
+    doing = {slot: _doing(found, known, names) for slot, found in sorted(slots.items())}
+
+    leading = [found[0] for found in slots.values() if _is_meant(found[0])]
+    meant = [task for task in leading if task.get("NodeID") not in down]
+    goal, what = (RUNNING, "run") if iteration is None else (COMPLETE, "are complete")
+    reached = sum(task["ID"] in known and task["Status"]["State"] == goal for task in meant)
+    wanted = _wanted(spec["Mode"], len(meant))
+    text = f"{reached} of {wanted} tasks {what}" if wanted else "no tasks"
+    update = (service.get("UpdateStatus") or {}).get("State")
+    if update in _UPDATES:
+        text += f", {_UPDATES[update]}"
+    elif 0 < wanted == reached and goal == RUNNING and not is_done:
+        text += f", watched for {monitor_seconds(spec):g} s"
+    return Section(f"service {spec['Name']}", text, _rows(doing))
+
+
+def removal_progress(name: str, tasks: Sequence[Document], nodes: Sequence[Document]) -> Section:
+    """Which tasks of a removed service have not stopped yet."""
+    names = _names(nodes)
+    alive = [task for task in tasks if _is_alive(task)]
+    has_slots = any(task.get("Slot") for task in alive)
+    text = f"{len(alive)} tasks have not stopped yet" if alive else "all tasks have stopped"
+    doing = {_slot(task, has_slots, names): ("stopping", _where(task, names)) for task in alive}
+    return Section(f"service {name}", text, _rows(doing))
+
+
+def _slot(task: Document, has_slots: bool, names: Mapping[str, str]) -> Slot:
+    if has_slots:
+        # Those of a job are counted from 0.
+        number = task.get("Slot", 0) + ("JobIteration" in task)
+        return number, f"slot {number}"
+    return 0, names.get(task.get("NodeID", ""), "no node")
+
+
+def _telling(task: Document, known: Collection[str]) -> tuple[Any, ...]:
+    """Of the tasks of a slot, the greatest is the one to tell of."""
+    return task["ID"] in known, _is_meant(task), engine_time(task["Status"]["Timestamp"])
+
+
+def _doing(found: Sequence[Document], known: Collection[str], names: Mapping[str, str]) -> Doing:
+    """What a slot does, by its tasks; nothing where it is to be empty and is so."""
+    task, others = found[0], found[1:]
+    state, where = task["Status"]["State"], _where(task, names)
+    if not _is_meant(task) and _is_alive(task):
+        return "stopping", where
+    if task["ID"] not in known:
+        return "to be replaced", f": {_image(task)}{where}"
+    if state in _STOPPED:
+        return "", ""
+    errors = [task] if state in (RUNNING, COMPLETE) else [task, *others]
+    error = next((e["Status"]["Err"] for e in errors if e["Status"].get("Err")), "")
+    before = next((other for other in others if other["ID"] not in known), None)
+    more = f": {' '.join(error.split())}" if error else ""
+    more += f", replaces {_image(before)}{_where(before, names)}" if before else ""
+    return state, where + more
+
+
+def _rows(doing: Mapping[Slot, Doing]) -> tuple[tuple[str, str], ...]:
+    told = {slot: told for slot, told in doing.items() if any(told)}
+    if len(told) > MOST_ROWS:
+        states = Counter(state for state, _more in told.values())
+        return tuple((state, str(count)) for state, count in sorted(states.items()))
+    return tuple((name, "".join(told[number, name])) for number, name in sorted(told))
+
+
+def _wanted(mode: Document, nodes: int) -> int:
+    if "Replicated" in mode:
+        replicas = mode["Replicated"].get("Replicas")
+        return 1 if replicas is None else replicas
+    return mode["ReplicatedJob"]["TotalCompletions"] if "ReplicatedJob" in mode else nodes
+
+
+def _is_alive(task: Document) -> bool:
+    return task["Status"]["State"] not in TERMINAL
+
+
+def _is_meant(task: Document) -> bool:
+    return task["DesiredState"] not in TERMINAL or task["DesiredState"] == COMPLETE
+
+
+def _where(task: Document, names: Mapping[str, str]) -> str:
+    return f" on {names.get(task['NodeID'], task['NodeID'])}" if task.get("NodeID") else ""
+
+
+def _image(task: Document) -> str:
+    return task["Spec"].get("ContainerSpec", {}).get("Image", "").partition("@")[0]
+
+
+def _names(nodes: Sequence[Document]) -> dict[str, str]:
+    """What the nodes are called, by ID; one that is down is said to be."""
+    names = {}
+    for node in nodes:
+        name = (node.get("Description") or {}).get("Hostname") or node["ID"]
+        names[node["ID"]] = f"{name} (down)" if node["Status"]["State"] == "down" else name
+    return names

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.shoal.swarm.plugins.plugin_utils._progress import run_watched
+from ansible_collections.shoal.swarm.plugins.plugin_utils._watch import run_watched
 
 
 class ActionModule(ActionBase):

@@ -5,7 +5,7 @@
 """The one waiting loop: a deadline, a pure verdict, and the last thing that was seen.
 
 A wait that somebody watches is cut into slices. Each ends when there is something new to see, and
-the controller, which shows it, begins the next one (plugin_utils/_progress.py).
+the controller, which shows it, begins the next one (plugin_utils/_watch.py).
 """
 
 from __future__ import annotations

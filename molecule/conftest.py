@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,10 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(CHECKOUT / ".ansible/collections"), str(CHECKOUT / "tests/unit")]
+
+import modules_under_test
+
 SITE = """\
 - name: Bring up the swarm
   ansible.builtin.import_playbook: shoal.swarm.site
@@ -165,3 +171,122 @@ class Lab:
 @pytest.fixture(scope="session")
 def lab(inventory: Path) -> Lab:
     return Lab(inventory)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One host's engine through SSH: our modules run here, and work on the real engine there."""
+
+    host: str
+    ssh: tuple[str, ...]
+    socket: Path
+    registry: str
+
+    def on(self, command: str, check: bool = True) -> str:
+        return run(*self.ssh, command, check=check).stdout
+
+    def cli(self, line: str, check: bool = True) -> str:
+        done = run(*self.ssh, f"docker {line}", check=False)
+        assert not check or done.returncode == 0, f"docker {line}: {done.stderr}"
+        return done.stdout
+
+    def module(self, name: str, /, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        return modules_under_test.run(name, f"unix://{self.socket}", check_mode, **options)
+
+    def service(self, name: str, /, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+        """The task's result; it shall not fail."""
+        result = self.module("service", check_mode, name=name, **options)
+        assert not result.get("failed"), result["msg"]
+        return result
+
+    def refused(self, name: str, /, **options: Any) -> str:
+        """The message of a task that shall fail."""
+        result = self.module("service", False, name=name, **options)
+        assert result.get("failed"), result
+        assert "\n" not in result["msg"].partition("; the last lines of its log:")[0]
+        return str(result["msg"])
+
+    def inspect(self, name: str) -> dict[str, Any]:
+        return json.loads(self.cli(f"service inspect {name}"))[0]
+
+    def tasks(self, name: str) -> list[dict[str, Any]]:
+        ids = self.cli(f"service ps --quiet --no-trunc {name}").split()
+        return json.loads(self.cli(f"inspect --type task {' '.join(ids)}")) if ids else []
+
+    def task_ids(self, name: str) -> set[str]:
+        return {task["ID"] for task in self.tasks(name)}
+
+    @property
+    def api(self) -> tuple[int, ...]:
+        version = self.cli("version --format '{{.Server.APIVersion}}'")
+        return tuple(int(part) for part in version.split("."))
+
+    def web(self, version: int = 1) -> str:
+        return f"{self.registry}/web:{version}"
+
+
+@pytest.fixture(scope="session")
+def connect(
+    inventory: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Engine]]:
+    """Opens the way to an engine, once for each host."""
+    groups = yaml.safe_load((inventory / "hosts.yml").read_text())["all"]["children"]
+    hosts = {name: data for group in groups.values() for name, data in group["hosts"].items()}
+    variables = yaml.safe_load((inventory / "group_vars/all.yml").read_text())
+    engines: dict[str, Engine] = {}
+    # The path of a socket has 107 characters and no more.
+    folder = Path(run("mktemp", "--directory").stdout.strip())
+
+    def open_engine(host: str) -> Engine:
+        if host not in engines:
+            engines[host] = _open(host, hosts[host]["ansible_host"], variables, folder)
+        return engines[host]
+
+    yield open_engine
+    for engine in engines.values():
+        run(*engine.ssh[:-1], "-O", "exit", engine.ssh[-1], check=False)
+
+
+def _open(host: str, address: str, variables: dict[str, Any], folder: Path) -> Engine:
+    socket = folder / f"{host}.sock"
+    ssh = (
+        *("ssh", "-i", variables["ansible_ssh_private_key_file"]),
+        *shlex.split(variables["ansible_ssh_common_args"]),
+        *("-o", f"ControlPath={folder}/{host}.ssh"),
+        f"{variables['ansible_user']}@{address}",
+    )
+    # In the background for as long as the tests run; it shall not hold on to our pipes.
+    forward = (*ssh[:-1], "-M", "-f", "-N", "-L", f"{socket}:/var/run/docker.sock", ssh[-1])
+    subprocess.run(forward, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return Engine(host, ssh, socket, variables["lab_registry"])
+
+
+@pytest.fixture(scope="session", params=["node1", "node4"])
+def engine(request: pytest.FixtureRequest, connect: Callable[[str], Engine]) -> Engine:
+    """The newer engine, in a swarm of three, and the older one, alone."""
+    return connect(request.param)
+
+
+@pytest.fixture(scope="session")
+def swarm(connect: Callable[[str], Engine]) -> Engine:
+    """A manager of the swarm of three."""
+    return connect("node1")
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest, connect: Callable[[str], Engine]) -> Iterator[str]:
+    """A name for the test's service, which is removed after it on both swarms."""
+    yield "web"
+    for host in ("node1", "node4"):
+        connect(host).cli("service rm web", check=False)
+
+
+def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """Look until it holds; what then was seen."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = holds()
+        if seen:
+            return seen
+        assert time.monotonic() < deadline, f"does not hold within {seconds:g} s"
+        time.sleep(0.5)

@@ -479,6 +479,9 @@ def _mount(given: Document) -> dict[str, Any]:
     if given.get("readonly"):
         mount["ReadOnly"] = True
     options = {key: item for key, item in _mount_parts(given).items() if item not in (None, {})}
+    if options and kind == "volume":
+        # The CLI writes it beside any other option of a volume.
+        options.setdefault("DriverConfig", {})
     if options:
         mount[_PARTS_OF[kind]] = options
     return mount

@@ -5,8 +5,9 @@
 """Hosts with a Docker Engine each, in memory: the one fake of these tests.
 
 A `Daemon` stands where the SDK's session does, so everything from `_client.Engine` upwards is the
-real code. It answers as Engine 20.10 does, with the same texts; test_memory_swarm.py runs the same
-steps against it and against a real engine. Time passes only when somebody sleeps in it.
+real code. It answers as Engine 20.10 does, with the same texts (those of 26.1 differ in two
+letters); test_memory_swarm.py runs the same steps against it and against a real engine. Time passes
+only when somebody sleeps in it.
 """
 
 from __future__ import annotations

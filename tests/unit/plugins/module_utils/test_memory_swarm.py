@@ -393,7 +393,8 @@ def test_a_node_is_found_by_id_by_name_and_by_the_beginning_of_its_id(rig: Rig) 
     assert rig[0].nodes({"name": ["nobody"]}) == []
     assert len(rig[0].nodes({"role": ["manager"]})) == 1
     assert rig[0].nodes({"role": ["worker"]}) == []
-    assert refusal(rig[0].nodes, {"colour": ["red"]}) == (400, "Invalid filter 'colour'")
+    status, text = refusal(rig[0].nodes, {"colour": ["red"]})
+    assert (status, text.lower()) == (400, "invalid filter 'colour'")
 
 
 @hosts(1)
@@ -474,6 +475,8 @@ def test_a_closed_port_refuses_the_join_and_a_silent_address_leaves_it_pending(r
     way_in = rig.way_in(rig.init().swarm()["JoinTokens"]["Worker"])
     closed = way_in["RemoteAddrs"][0].replace(":2377", ":1")
     status, text = refusal(rig[1].swarm_join, {**way_in, "RemoteAddrs": [closed]})
+    # Newer engines have a colon before the address.
+    text = text.replace("dialing: dial", "dialing dial")
     assert (status, text) == (503, memory.REFUSED_CONNECTION.format(address=closed))
     assert rig[1].info()["Swarm"]["LocalNodeState"] == "inactive"
 

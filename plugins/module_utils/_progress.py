@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
@@ -52,8 +53,15 @@ def service_progress(
     """
     spec, names = service["Spec"], _names(nodes)
     down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
+    update = service.get("UpdateStatus") or {}
     iteration = (service.get("JobStatus") or {}).get("JobIteration")
-    new = [task for task in up_to_date if task.get("JobIteration") == iteration]
+    # A spec that comes back makes those of its tasks up to date that ended when it went.
+    began = engine_time(update.get("StartedAt", ""))
+    new = [
+        task
+        for task in up_to_date
+        if task.get("JobIteration") == iteration and (_is_meant(task) or _time(task) >= began)
+    ]
     known = {task["ID"] for task in new}
     old = [task for task in tasks if task["ID"] not in known and _is_alive(task)]
     has_slots = bool({"Replicated", "ReplicatedJob"} & set(spec["Mode"]))
@@ -68,9 +76,8 @@ def service_progress(
     reached = sum(task["ID"] in known and task["Status"]["State"] == goal for task in meant)
     wanted = _wanted(spec["Mode"], len(meant))
     text = f"{reached} of {wanted} tasks {what}" if wanted else "no tasks"
-    update = (service.get("UpdateStatus") or {}).get("State")
-    if update in _UPDATES:
-        text += f", {_UPDATES[update]}"
+    if update.get("State") in _UPDATES:
+        text += f", {_UPDATES[update['State']]}"
     elif 0 < wanted == reached and goal == RUNNING and not is_done:
         text += f", watched for {monitor_seconds(spec):g} s"
     return Section(f"service {spec['Name']}", text, _rows(doing))
@@ -96,25 +103,27 @@ def _slot(task: Document, has_slots: bool, names: Mapping[str, str]) -> Slot:
 
 def _telling(task: Document, known: Collection[str]) -> tuple[Any, ...]:
     """Of the tasks of a slot, the greatest is the one to tell of."""
-    return task["ID"] in known, _is_meant(task), engine_time(task["Status"]["Timestamp"])
+    is_known = task["ID"] in known
+    return is_known and _is_meant(task), not is_known, _time(task)
 
 
 def _doing(found: Sequence[Document], known: Collection[str], names: Mapping[str, str]) -> Doing:
     """What a slot does, by its tasks; nothing where it is to be empty and is so."""
     task, others = found[0], found[1:]
     state, where = task["Status"]["State"], _where(task, names)
-    if not _is_meant(task) and _is_alive(task):
-        return "stopping", where
+    if not _is_meant(task):
+        if _is_alive(task):
+            return "stopping", where
+        if state in _STOPPED:
+            return "", ""
+    errors = [_error(other) for other in found if other["ID"] in known and _error(other)]
+    trouble = f": {errors[0]}" if errors and state not in (RUNNING, COMPLETE) else ""
     if task["ID"] not in known:
-        return "to be replaced", f": {_image(task)}{where}"
-    if state in _STOPPED:
-        return "", ""
-    errors = [task] if state in (RUNNING, COMPLETE) else [task, *others]
-    error = next((e["Status"]["Err"] for e in errors if e["Status"].get("Err")), "")
+        trouble = f", {errors[0]}" if errors else ""
+        return "to be replaced", f": {_image(task)}{where}{trouble}"
     before = next((other for other in others if other["ID"] not in known), None)
-    more = f": {' '.join(error.split())}" if error else ""
-    more += f", replaces {_image(before)}{_where(before, names)}" if before else ""
-    return state, where + more
+    replaced = f", replaces {_image(before)}{_where(before, names)}" if before else ""
+    return state, where + trouble + replaced
 
 
 def _rows(doing: Mapping[Slot, Doing]) -> tuple[tuple[str, str], ...]:
@@ -129,7 +138,9 @@ def _wanted(mode: Document, nodes: int) -> int:
     if "Replicated" in mode:
         replicas = mode["Replicated"].get("Replicas")
         return 1 if replicas is None else replicas
-    return mode["ReplicatedJob"]["TotalCompletions"] if "ReplicatedJob" in mode else nodes
+    if "ReplicatedJob" in mode:
+        return mode["ReplicatedJob"].get("TotalCompletions", 1)
+    return nodes
 
 
 def _is_alive(task: Document) -> bool:
@@ -145,7 +156,17 @@ def _where(task: Document, names: Mapping[str, str]) -> str:
 
 
 def _image(task: Document) -> str:
-    return task["Spec"].get("ContainerSpec", {}).get("Image", "").partition("@")[0]
+    """Its image as short as people call it."""
+    image = (task["Spec"].get("ContainerSpec") or {}).get("Image", "")
+    return image.partition("@")[0].rpartition("/")[2]
+
+
+def _error(task: Document) -> str:
+    return " ".join(task["Status"].get("Err", "").split())
+
+
+def _time(task: Document) -> datetime:
+    return engine_time(task["Status"]["Timestamp"])
 
 
 def _names(nodes: Sequence[Document]) -> dict[str, str]:

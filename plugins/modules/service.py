@@ -678,7 +678,9 @@ notes:
     got one. Tasks that have completed count where O(restart_config.condition) lets them end.
   - The wait fails early when the swarm pauses an update, rolls it back, or does not try a task
     again. Otherwise it fails at O(wait_timeout). The message has the swarm's reasons, such as C(no
-    suitable node) or the failure of a container, and the names of the nodes.
+    suitable node), the names of the nodes, and the last lines of the log of the task that failed
+    last. It fails as well when somebody else has changed the service meanwhile to something else
+    than this task asked for.
   - >-
     A job runs when it is created, and again whenever something of it is changed; O(force_update)
     with a key runs it once more without a change. The wait ends when all its tasks have completed,

@@ -29,7 +29,13 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     Unreachable,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
-from ansible_collections.shoal.swarm.plugins.module_utils._wait import Waited, Watch, fingerprint
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
+    PACE,
+    Section,
+    Waited,
+    Watch,
+    fingerprint,
+)
 
 CONNECTION_ARGUMENTS: dict[str, dict[str, Any]] = {
     "docker_host": {
@@ -102,6 +108,12 @@ def run(module: AnsibleModule, use_case: UseCase, wait_on: UseCase | None = None
             )
         outcome, facts = carry_out(connect(connection(module)), module.params, how)
     except SwarmError as error:
+        if isinstance(error, Unreachable) and watch and watch.subject and watch.remaining:
+            # An engine that restarts is waited out, as it is inside a slice.
+            how.clock.sleep(PACE)
+            view = (Section("the engine", str(error)),)
+            waited = Waited(False, watch.remaining, view, watch.subject)
+            module.exit_json(changed=False, **_report(waited))
         module.fail_json(msg=str(error))
     for warning in outcome.warnings:
         module.warn(warning)

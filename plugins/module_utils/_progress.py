@@ -88,7 +88,7 @@ def removal_progress(name: str, tasks: Sequence[Document], nodes: Sequence[Docum
     names = _names(nodes)
     alive = [task for task in tasks if _is_alive(task)]
     has_slots = any(task.get("Slot") for task in alive)
-    text = f"{len(alive)} tasks have not stopped yet" if alive else "all tasks have stopped"
+    text = f"tasks left: {len(alive) or 'none'}"
     doing = {_slot(task, has_slots, names): ("stopping", _where(task, names)) for task in alive}
     return Section(f"service {name}", text, _rows(doing))
 

@@ -17,6 +17,7 @@ import copy
 import json
 import random
 import re
+import struct
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -89,6 +90,13 @@ PRECONDITION = "rpc error: code = FailedPrecondition desc = "
 INVALID = "rpc error: code = InvalidArgument desc = "
 
 HOUR = 3600 * 10**9
+# The number of a stream in a log (moby api/pkg/stdcopy).
+FRAMES = {"stdout": 1, "stderr": 2}
+INCOMPLETE_LOG = (
+    "Error grabbing logs: rpc error: code = Unknown desc = warning: incomplete log stream. some "
+    "logs could not be retrieved for the following reasons: {reasons}\n"
+)
+
 # How long the engine itself waits for a join, for a refused connection, for a leader.
 JOIN_SECONDS = 20
 DIAL_SECONDS = 10
@@ -109,6 +117,14 @@ class Answer:
 
     status_code: int
     content: bytes
+    # Where it does not end by itself: waits until the client has no patience any more.
+    wait: Callable[[], None] | None = None
+
+    def iter_content(self, _chunk_size: int | None) -> Iterator[bytes]:
+        yield self.content
+        if self.wait:
+            self.wait()
+            raise requests.exceptions.ConnectionError("Read timed out.")
 
     @property
     def text(self) -> str:
@@ -120,6 +136,14 @@ class Answer:
 
     def json(self) -> Any:
         return json.loads(self.content)
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a request for a log gets, and whether that ever ends."""
+
+    content: bytes
+    ends: bool = True
 
 
 @dataclass
@@ -149,12 +173,15 @@ class World:
         self.random = random.Random(0)
         # image -> why it cannot run
         self.broken_images: dict[str, str] = {}
+        # image -> what it writes when it runs, each text to stdout or stderr
+        self.output: dict[str, list[tuple[str, str]]] = {}
         # (host, method, path) of every request that would change something
         self.writes: list[tuple[str, str, str]] = []
         self.clock = Clock(self.now, self.sleep)
         self._pace = pace
         self._started = time.monotonic()
         self._seconds = 0.0
+        self._nanoseconds = 0
         self._effects: list[tuple[float, Callable[[], None]]] = []
         self._faults: dict[int, Fault] = {}
 
@@ -172,9 +199,10 @@ class World:
         return self._seconds + self._pace * (time.monotonic() - self._started)
 
     def timestamp(self) -> str:
-        """The engine's own time, with its nanoseconds."""
+        """The engine's own time; no two things happen in the same nanosecond."""
+        self._nanoseconds = (self._nanoseconds + 1) % 1000
         moment = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self.now())
-        return f"{moment:%Y-%m-%dT%H:%M:%S.%f}000Z"
+        return f"{moment:%Y-%m-%dT%H:%M:%S.%f}{self._nanoseconds:03}Z"
 
     def sleep(self, seconds: float) -> None:
         self._seconds += seconds
@@ -212,6 +240,17 @@ class World:
         """Not a certificate, but one in form: PEM around bytes that hold the key among others."""
         body = base64.b64encode(self.identifier(60).encode()).decode()
         return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+
+
+def _frame(stream: str, text: str, has_terminal: bool) -> bytes:
+    if has_terminal:
+        return text.replace("\n", "\r\n").encode()
+    data = text.encode()
+    return struct.pack(">B3xI", FRAMES.get(stream, 3), len(data)) + data
+
+
+def _unix(timestamp: str) -> float:
+    return datetime.fromisoformat(f"{timestamp[:26]}+00:00").timestamp()
 
 
 def public_key(certificate: str) -> str:
@@ -640,6 +679,36 @@ class Swarm(Thing):
         for service in self.services:
             service.place_tasks()
 
+    def log(self, service: Service, tasks: list[Document], query: Mapping[str, str]) -> Log:
+        """As far as their nodes answer, and in whatever order they do."""
+        streams = [stream for stream in FRAMES if query.get(stream) == "true"]
+        if not streams:
+            raise Refusal(400, "must specify at least one of 'stdout' or 'stderr'")
+        has_terminal = service.spec["TaskTemplate"]["ContainerSpec"].get("TTY", False)
+        content, missing, ends = b"", [], True
+        for task in reversed(tasks):
+            node = next((node for node in self.nodes if node.id == task.get("NodeID")), None)
+            if "NodeID" not in task:
+                missing.append(f"task {task['ID']} has not been scheduled")
+            elif node and node.daemon and node.daemon.is_silent:
+                ends = False
+            elif node is None or not node.is_up:
+                missing.append(f"node {task['NodeID']} is not available")
+            elif (task["Spec"].get("LogDriver") or {}).get("Name") != "none":
+                lines = [
+                    (when, stream, text)
+                    for when, stream, text in task["log"]
+                    if stream in streams and _unix(when) >= float(query.get("since", 0))
+                ]
+                for when, stream, text in lines[-int(query["tail"]) :]:
+                    origin = {"node": node.id, "service": service.id, "task": task["ID"]}
+                    details = ",".join(f"com.docker.swarm.{k}.id={v}" for k, v in origin.items())
+                    content += _frame(stream, f"{when} {details} {text}", has_terminal)
+        if missing and ends:
+            text = INCOMPLETE_LOG.format(reasons=", ".join(missing))
+            content += _frame("error", text, has_terminal)
+        return Log(content, ends)
+
 
 class Service(Thing):
     """A service and its tasks, as an orchestrator without surprises would place them."""
@@ -692,7 +761,12 @@ class Service(Thing):
         return node.state == "ready" and node.spec["Availability"] != "drain"
 
     def become(self, task: Document, state: str, error: str = "") -> None:
+        container = task.get("Status", {}).get("ContainerStatus")
+        if state == "running":
+            container = {"ContainerID": self.swarm.world.identifier(64), "PID": 1, "ExitCode": 0}
         task["Status"] = {"Timestamp": self.swarm.world.timestamp(), "State": state}
+        if container:
+            task["Status"]["ContainerStatus"] = container
         if error:
             task["Status"]["Err"] = error
 
@@ -720,10 +794,12 @@ class Service(Thing):
         task: Document = {
             "ID": world.identifier(),
             "Version": {"Index": self.swarm.index},
+            "CreatedAt": world.timestamp(),
             "ServiceID": self.id,
             "Spec": copy.deepcopy(self.spec["TaskTemplate"]),
             "DesiredState": "running",
             "key": copy.deepcopy(self.key()),
+            "log": [],
         }
         if slot is not None:
             task["Slot"] = slot
@@ -748,6 +824,8 @@ class Service(Thing):
             self.fail_update(task)
         else:
             self.become(task, "running")
+            for stream, text in self.swarm.world.output.get(image, ()):
+                task["log"].append((self.swarm.world.timestamp(), stream, text))
 
     def begin_update(self) -> None:
         """Called when the spec has changed: tasks that differ from it are replaced."""
@@ -795,6 +873,7 @@ class Daemon:
         self.address = address
         self.api_version = api_version
         self.is_up = True
+        self.is_silent = False
         self.state = "inactive"
         self.error = ""
         self.swarm: Swarm | None = None
@@ -817,13 +896,14 @@ class Daemon:
 
     # What befalls a host
 
-    def power_off(self) -> None:
-        self.is_up = False
+    def power_off(self, silently: bool = False) -> None:
+        """Silently: the others notice only that they hear nothing more."""
+        self.is_up, self.is_silent = False, silently
         if self.swarm is not None and self.node is not None:
             self.swarm.lose(self.node)
 
     def power_on(self) -> None:
-        self.is_up = True
+        self.is_up, self.is_silent = True, False
         if self.swarm is None or self.node is None:
             return
         if self.node.is_manager and self.swarm.unlock_key:
@@ -853,6 +933,7 @@ class Daemon:
         params: Mapping[str, Any] | None = None,
         json: Any = None,
         headers: Mapping[str, str] | None = None,
+        stream: bool = False,
         timeout: float | None = None,
     ) -> Answer:
         self.world.settle()
@@ -866,6 +947,9 @@ class Daemon:
         except Refusal as refusal:
             status, result = refusal.status, {"message": str(refusal)}
         self.world.settle()
+        if isinstance(result, Log):
+            wait = None if result.ends else partial(self.world.sleep, timeout or 0)
+            return Answer(status, result.content, wait)
         return Answer(status, b"" if result is None else _dump(result))
 
     def _dispatch(
@@ -914,6 +998,7 @@ class Daemon:
             "DockerRootDir": self.root_dir,
             "ServerVersion": self.engine_version,
             "SystemTime": self.world.timestamp(),
+            "LoggingDriver": "json-file",
             "Swarm": swarm,
         }
 
@@ -1076,15 +1161,36 @@ class Daemon:
         wanted = filters.get("service")
         current = filters.get("_up-to-date")
         nodes = filters.get("node")
+        ids = filters.get("id")
         swarm = self.reading()
+        for reference in wanted or ():
+            swarm.service(reference)
         return [
-            {k: v for k, v in task.items() if k != "key"}
+            {k: v for k, v in task.items() if k not in ("key", "log")}
             for service in (*swarm.services, *swarm.remains)
             if wanted is None or {service.id, service.spec["Name"]} & set(wanted)
             for task in service.tasks
             if not current or service.is_current(task)
             if nodes is None or task.get("NodeID") in nodes
+            if ids is None or any(task["ID"].startswith(beginning) for beginning in ids)
         ]
+
+    # Logs
+
+    def get_service_logs(self, query: Mapping[str, str], reference: str) -> Log:
+        swarm = self.reading()
+        service = swarm.service(reference)
+        # Of a service those that have not begun are left out, without a word.
+        begun = [task for task in service.tasks if "ContainerStatus" in task["Status"]]
+        return swarm.log(service, begun, query)
+
+    def get_task_logs(self, query: Mapping[str, str], reference: str) -> Log:
+        swarm = self.reading()
+        for service in (*swarm.services, *swarm.remains):
+            tasks = [task for task in service.tasks if task["ID"] == reference]
+            if tasks:
+                return swarm.log(service, tasks, query)
+        raise Refusal(404, f"task {reference} not found")
 
     def get_networks(self, query: Mapping[str, str]) -> list[Document]:
         swarm = self.swarm if self.node and self.node.is_manager else None
@@ -1116,7 +1222,9 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/services/([^/]+)", Daemon.get_service),
     ("POST", "/services/([^/]+)/update", Daemon.update_service),
     ("DELETE", "/services/([^/]+)", Daemon.remove_service),
+    ("GET", "/services/([^/]+)/logs", Daemon.get_service_logs),
     ("GET", "/tasks", Daemon.get_tasks),
+    ("GET", "/tasks/([^/]+)/logs", Daemon.get_task_logs),
     ("GET", "/networks", Daemon.get_networks),
 )
 
@@ -1236,7 +1344,9 @@ def _matches(thing: Thing, query: Mapping[str, str], known: Mapping[str, Any]) -
     for name, values in filters.items():
         if name not in known:
             raise Refusal(400, f"Invalid filter '{name}'")
-        if not any(known[name](thing, value) for value in values):
+        # Several labels are conditions, several of anything else are a choice.
+        meets = all if name.endswith("label") else any
+        if not meets(known[name](thing, value) for value in values):
             return False
     return True
 
@@ -1259,6 +1369,7 @@ _NODE_FILTERS: dict[str, Callable[[Node, str], bool]] = {
 _SERVICE_FILTERS: dict[str, Callable[[Service, str], bool]] = {
     "id": lambda service, value: service.id.startswith(value),
     "name": lambda service, value: service.spec["Name"].startswith(value),
+    "mode": lambda service, value: value.capitalize() in service.spec["Mode"],
     "label": _has_label,
 }
 

@@ -21,7 +21,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
 
-MODULES = ("node", "node_label", "service", "swarm_info", "swarm_init", "swarm_join")
+MODULES = (
+    *("node", "node_label", "service", "service_info", "service_logs"),
+    *("swarm_info", "swarm_init", "swarm_join"),
+)
 PLUGINS = "ansible_collections.shoal.swarm.plugins"
 
 

@@ -106,7 +106,7 @@ def ready(
 def _of_manager(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
     swarm = dict(engine.swarm())
     tokens = swarm.pop("JoinTokens", None) or {}
-    nodes = engine.nodes(_filters(params["nodes_filters"]))
+    nodes = engine.nodes(filters(params["nodes_filters"]))
     managers = quorum(engine.nodes() if params["nodes_filters"] else nodes)
     facts: dict[str, Any] = {
         "cluster_id": swarm["ID"],
@@ -127,7 +127,8 @@ def _of_manager(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _filters(given: Mapping[str, Any] | None) -> dict[str, list[str]]:
+def filters(given: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    """Filters as the engine takes them: a list of texts for each name."""
     return {
         name: [str(value) for value in (values if isinstance(values, list) else [values])]
         for name, values in (given or {}).items()

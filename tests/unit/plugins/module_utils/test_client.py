@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -278,3 +280,61 @@ def test_an_error_page_of_something_between_is_shown_in_one_line() -> None:
     assert str(caught.value) == (
         "read the state of this engine: Docker answered 502: <html> <h1>Bad gateway</h1> </html>"
     )
+
+
+# Logs
+
+
+@contextlib.contextmanager
+def answering(*parts: bytes, then: str) -> Iterator[str]:
+    """An engine that sends these parts of a log, and then ends it, breaks off or falls silent."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        is_over = threading.Event()
+
+        def answer() -> None:
+            connection, _address = listening.accept()
+            with connection:
+                connection.recv(10000)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+                for part in parts:
+                    connection.sendall(b"%x\r\n%b\r\n" % (len(part), part))
+                if then == "ends":
+                    connection.sendall(b"0\r\n\r\n")
+                if then != "breaks":
+                    is_over.wait(20)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        yield f"tcp://127.0.0.1:{listening.getsockname()[1]}"
+        is_over.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("then", "seconds", "is_all"),
+    [("ends", 10, True), ("breaks", 10, False), ("hangs", 0.5, False)],
+)
+def test_of_a_log_that_does_not_end_we_have_what_came_in_time(
+    then: str, seconds: float, is_all: bool
+) -> None:
+    with answering(b"one", b"two", then=then) as docker_host:
+        engine = connect(Connection(docker_host=docker_host, api_version="1.41"))
+        started = time.monotonic()
+        assert engine.task_logs("t1", {"tail": 1}, seconds) == (b"onetwo", is_all)
+        took = time.monotonic() - started
+    assert (0.5 if then == "hangs" else 0) <= took < 5
+
+
+def test_a_log_that_there_is_not_is_an_error_of_ours(daemon: Daemon, host: str) -> None:
+    engine = connect(Connection(docker_host=host))
+    engine.swarm_init({"Spec": {}})
+    query = {"tail": 1, "stdout": "true"}
+    with pytest.raises(NotFound, match="read the log of service web: Docker answered 404"):
+        engine.service_logs("web", query, 5)
+    with pytest.raises(NotFound, match="read the log of task t1: Docker answered 404"):
+        engine.task_logs("t1", query, 5)
+    daemon.power_off()
+    with pytest.raises(Unreachable, match="read the log of task t1: no answer from Docker"):
+        engine.task_logs("t1", query, 5)

@@ -112,6 +112,27 @@ def test_swarm_info_answers_without_docker_and_needs_no_jsondiff(
     assert run("swarm_info", host)["can_talk_to_docker"] is True
 
 
+@pytest.mark.parametrize("module", ["service_info", "service_logs"])
+def test_what_only_a_manager_can_tell_fails_without_docker(
+    module: str, host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_module, "HAS_JSONDIFF", False)
+    result = run(module, f"unix://{tmp_path}/docker.sock", name="web")
+    assert result["failed"] is True
+    assert result["msg"].startswith("no Docker Engine on this host")
+    result = run(module, host, name="web")
+    assert result["msg"].startswith("node1 is not in a swarm: run the task on a manager")
+
+
+def test_what_is_missing_from_an_answer_is_a_warning(daemon: Daemon, host: str) -> None:
+    daemon.engine.swarm_init({"Spec": {}})
+    template = {"ContainerSpec": {"Image": "web:1"}, "LogDriver": {"Name": "none"}}
+    daemon.engine.service_create({"Name": "web", "TaskTemplate": template})
+    result = run("service_logs", host, name="web")
+    assert (result["lines"], result["complete"]) == ([], False)
+    assert "the logging driver none keeps nothing" in str(result["warnings"])
+
+
 # Which engine
 
 
@@ -167,6 +188,9 @@ def test_the_alias_of_an_option_is_the_option(host: str) -> None:
         ("service", {}, "missing required arguments: name"),
         ("swarm_init", {"client_cert": "/cert.pem"}, "parameters are required together"),
         ("swarm_init", {"default_pool": []}, "Unsupported parameters"),
+        ("service_info", {"name": "web", "filters": {}}, "parameters are mutually exclusive"),
+        ("service_logs", {"name": "web", "task": "a"}, "parameters are mutually exclusive"),
+        ("service_logs", {}, "one of the following is required: name, task"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused_before_anything_is_asked(

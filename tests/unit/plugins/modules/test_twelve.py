@@ -271,6 +271,21 @@ def test_real_again_changes_nothing_and_moves_no_version(
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("module", ["service_info", "service_logs"])
+def test_what_reads_services_never_changes_anything(
+    world: World, module: str, check_mode: bool
+) -> None:
+    deploy(world)
+    world.writes.clear()
+    before = versions(world)
+    with serve(world.daemons[0]) as docker_host:
+        result = run(module, docker_host, check_mode, name="web")
+    assert (result["changed"], "diff" in result) == (False, False)
+    assert world.writes == []
+    assert versions(world) == before
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
 def test_swarm_info_never_changes_anything(world: World, check_mode: bool) -> None:
     deploy(world)
     world.writes.clear()

@@ -12,7 +12,7 @@ here, but in _ready.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +37,7 @@ Document = Mapping[str, Any]
 Slot = tuple[int, str]
 # The state of a slot, and more about it.
 Doing = tuple[str, str]
+Where = Callable[[Document], str]
 
 
 def service_progress(
@@ -68,7 +69,8 @@ def service_progress(
     slots: dict[Slot, list[Document]] = {}
     for task in sorted((*new, *old), key=lambda task: _telling(task, known), reverse=True):
         slots.setdefault(_slot(task, has_slots, names), []).append(task)
-    doing = {slot: _doing(found, known, names) for slot, found in sorted(slots.items())}
+    where = _places(names) if has_slots else _nowhere
+    doing = {slot: _doing(found, known, where) for slot, found in slots.items()}
 
     leading = [found[0] for found in slots.values() if _is_meant(found[0])]
     meant = [task for task in leading if task.get("NodeID") not in down]
@@ -88,8 +90,9 @@ def removal_progress(name: str, tasks: Sequence[Document], nodes: Sequence[Docum
     names = _names(nodes)
     alive = [task for task in tasks if _is_alive(task)]
     has_slots = any(task.get("Slot") for task in alive)
+    where = _places(names) if has_slots else _nowhere
     text = f"tasks left: {len(alive) or 'none'}"
-    doing = {_slot(task, has_slots, names): ("stopping", _where(task, names)) for task in alive}
+    doing = {_slot(task, has_slots, names): ("stopping", where(task)) for task in alive}
     return Section(f"service {name}", text, _rows(doing))
 
 
@@ -107,23 +110,22 @@ def _telling(task: Document, known: Collection[str]) -> tuple[Any, ...]:
     return is_known and _is_meant(task), not is_known, _time(task)
 
 
-def _doing(found: Sequence[Document], known: Collection[str], names: Mapping[str, str]) -> Doing:
+def _doing(found: Sequence[Document], known: Collection[str], where: Where) -> Doing:
     """What a slot does, by its tasks; nothing where it is to be empty and is so."""
     task, others = found[0], found[1:]
-    state, where = task["Status"]["State"], _where(task, names)
+    state, place = task["Status"]["State"], where(task)
     if not _is_meant(task):
         if _is_alive(task):
-            return "stopping", where
+            return "stopping", place
         if state in _STOPPED:
             return "", ""
-    errors = [_error(other) for other in found if other["ID"] in known and _error(other)]
-    trouble = f": {errors[0]}" if errors and state not in (RUNNING, COMPLETE) else ""
+    error = next((_error(t) for t in found if t["ID"] in known and _error(t)), "")
     if task["ID"] not in known:
-        trouble = f", {errors[0]}" if errors else ""
-        return "to be replaced", f": {_image(task)}{where}{trouble}"
+        return "to be replaced", f": {_image(task)}{place}" + (f", {error}" if error else "")
+    trouble = f": {error}" if error and state not in (RUNNING, COMPLETE) else ""
     before = next((other for other in others if other["ID"] not in known), None)
-    replaced = f", replaces {_image(before)}{_where(before, names)}" if before else ""
-    return state, where + trouble + replaced
+    replaced = f", replaces {_image(before)}{where(before)}" if before else ""
+    return state, place + trouble + replaced
 
 
 def _rows(doing: Mapping[Slot, Doing]) -> tuple[tuple[str, str], ...]:
@@ -151,8 +153,17 @@ def _is_meant(task: Document) -> bool:
     return task["DesiredState"] not in TERMINAL or task["DesiredState"] == COMPLETE
 
 
-def _where(task: Document, names: Mapping[str, str]) -> str:
-    return f" on {names.get(task['NodeID'], task['NodeID'])}" if task.get("NodeID") else ""
+def _places(names: Mapping[str, str]) -> Where:
+    def where(task: Document) -> str:
+        node = task.get("NodeID")
+        return f" on {names.get(node, node)}" if node else ""
+
+    return where
+
+
+def _nowhere(_task: Document) -> str:
+    """Where the slot is the node, there is nothing to add."""
+    return ""
 
 
 def _image(task: Document) -> str:

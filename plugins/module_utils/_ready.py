@@ -44,6 +44,7 @@ _ORDER = (
 ROLLED_BACK = "rollback_completed"
 ROLLBACK_PAUSED = "rollback_paused"
 ROLLING_BACK = "rollback_started"
+IN_PROGRESS = ("updating", ROLLING_BACK)
 ROLLBACKS = (ROLLING_BACK, ROLLBACK_PAUSED, ROLLED_BACK)
 _FAILED_UPDATES = {
     "paused": "the update was paused",
@@ -94,7 +95,8 @@ def _all_running(
 ) -> Look:
     running, finished, wanted = _counts(spec, tasks, nodes)
     if len(running) + finished != wanted:
-        dead = _given_up(tasks)
+        # While an update is under way the updater decides what a failed task means.
+        dead = 0 if update_state in IN_PROGRESS else _given_up(tasks)
         if dead:
             return Look(
                 Verdict.FAILED, _joined(f"{dead} of {wanted} tasks have ended for good", errors)
@@ -102,12 +104,12 @@ def _all_running(
         return Look(Verdict.WAIT, _joined(f"{len(running)} of {wanted} tasks are running", errors))
     if wanted == 0 and mode_of(spec) == GLOBAL:
         return Look(Verdict.WAIT, _joined("no node has a task of it", errors))
-    if update_state in ("updating", ROLLING_BACK):
+    if update_state in IN_PROGRESS:
         return Look(Verdict.WAIT, _joined(f"the update is in state {update_state}", errors))
     youngest = max((engine_time(task["Status"]["Timestamp"]) for task in running), default=None)
     monitor = monitor_seconds(spec)
     if update_state != "completed" and youngest and (now - youngest).total_seconds() < monitor:
-        return Look(Verdict.WAIT, f"all tasks run, but not yet for {monitor:g} s")
+        return Look(Verdict.WAIT, _joined(f"all tasks run, but not yet for {monitor:g} s", errors))
     return Look(Verdict.DONE)
 
 

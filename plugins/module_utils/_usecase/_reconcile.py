@@ -88,8 +88,9 @@ def reconcile(
     decide: Callable[[Observed], Plan],
     run: Run,
     operations: Mapping[str, Operation] | None = None,
+    first: Observed | None = None,
 ) -> Outcome[Observed]:
-    """Observe, decide and apply until nothing is left to do.
+    """Observe, decide and apply until nothing is left to do; `first` is what was just observed.
 
     An action names a method of the engine, or one of `operations`. When a write fails because
     somebody else was faster, or in a way that does not tell whether it was carried out, the state
@@ -100,7 +101,10 @@ def reconcile(
     failure: SwarmError | None = None
     # Each attempt begins with a look, and so the last write is looked after as well.
     for attempt in range(1, ATTEMPTS + 2):
-        observed = patiently(observe, run.clock) if attempt > 1 else observe()
+        if attempt > 1:
+            observed = patiently(observe, run.clock)
+        else:
+            observed = observe() if first is None else first
         plan = decide(observed)
         still_due = {action.summary for action in plan.actions}
         done += [action for action in in_doubt if action.summary not in still_due]

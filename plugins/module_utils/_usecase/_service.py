@@ -7,13 +7,19 @@
 from __future__ import annotations
 
 import copy
+import json
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
 from ansible_collections.shoal.swarm.plugins.module_utils._diff import differing
-from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption, Refused
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    InvalidOption,
+    NotConverged,
+    Refused,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     membership,
     require_manager,
@@ -91,11 +97,12 @@ def ensure(
     observe = _observer(engine, params)
     before = observe()
     decide = _decider(params, values, before)
-    outcome = reconcile(engine, observe, decide, run)
+    outcome = reconcile(engine, observe, decide, run, first=before)
     outcome = _with_what_was_lost(outcome, decide)
     service = outcome.observed.service or (before.service if params["state"] == ABSENT else None)
     if params["wait"] and service and not outcome.check_mode:
-        outcome = _converged(engine, params, run, outcome, service["ID"], outcome.changed)
+        left_as = _fingerprint(service["Spec"])
+        outcome = _converged(engine, params, run, outcome, service["ID"], outcome.changed, left_as)
     return outcome, facts(engine, outcome.observed)
 
 
@@ -104,7 +111,7 @@ def wait_on(
 ) -> tuple[Outcome[Seen], dict[str, Any]]:
     """Take up the wait of an earlier execution, which has carried out the task."""
     outcome = Outcome((), (), Seen(None), False)
-    outcome = _converged(engine, params, run, outcome, **run.subject)
+    outcome = _converged(engine, _settled(params), run, outcome, **run.subject)
     return outcome, facts(engine, outcome.observed)
 
 
@@ -115,10 +122,36 @@ def _converged(
     outcome: Outcome[Seen],
     service_id: str,
     has_written: bool,
+    left_as: int,
 ) -> Outcome[Seen]:
     waited = wait(engine, service_id, params, run, has_written)
+    waited = replace(waited, subject={**waited.subject, "left_as": left_as})
     service = None if params["state"] == ABSENT else engine.service(service_id)
+    if waited.done and service and _fingerprint(service["Spec"]) != left_as:
+        _refuse_foreign_change(engine, params, service)
     return replace(outcome, observed=replace(outcome.observed, service=service), waited=waited)
+
+
+def _fingerprint(spec: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(spec, sort_keys=True).encode())
+
+
+def _refuse_foreign_change(
+    engine: Engine, params: Mapping[str, Any], service: Mapping[str, Any]
+) -> None:
+    """Somebody else has written the service while we waited: is it still as the task asked?"""
+    has_rolled_back = (service.get("UpdateStatus") or {}).get("State") in ROLLBACKS
+    if params["state"] != PRESENT or has_rolled_back:
+        return
+    values = _effective(wanted(ROWS, params))
+    # A restart is not asked for once more.
+    rest = decide(_observer(engine, params)(), {**params, "force_update": None}, values)
+    if rest.changed:
+        before, after = differing(rest.actions[0].before, rest.actions[0].after)
+        raise NotConverged(
+            f"somebody else has changed service {params['name']} while this task waited for it: "
+            f"it runs, but not with the {', '.join(sorted({**before, **after}))} of this task"
+        )
 
 
 def _settled(params: Mapping[str, Any]) -> dict[str, Any]:

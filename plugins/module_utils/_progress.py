@@ -17,18 +17,28 @@ from datetime import datetime
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
+    COMPLETE,
     RUNNING,
     TERMINAL,
     engine_time,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import monitor_seconds
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
+    JOBS,
+    REPLICATED,
+    REPLICATED_JOB,
+    mode_of,
+    monitor_seconds,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._tasks import (
+    count,
+    image_of,
+    of_last_run,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Section
 
 # More slots than these are told in numbers, as the CLI does it.
 MOST_ROWS = 20
 
-# What a job's task is meant to become; any other is meant to run.
-COMPLETE = "complete"
 _STOPPED = ("shutdown", "remove", "orphaned")
 _UPDATES = {"updating": "update in progress", "rollback_started": "rolling back"}
 
@@ -55,32 +65,32 @@ def service_progress(
     spec, names = service["Spec"], _names(nodes)
     down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
     update = service.get("UpdateStatus") or {}
-    iteration = (service.get("JobStatus") or {}).get("JobIteration")
     # A spec that comes back makes those of its tasks up to date that ended when it went.
     began = engine_time(update.get("StartedAt", ""))
     new = [
-        task
-        for task in up_to_date
-        if task.get("JobIteration") == iteration and (_is_meant(task) or _time(task) >= began)
+        task for task in of_last_run(service, up_to_date) if _is_meant(task) or _time(task) >= began
     ]
     known = {task["ID"] for task in new}
     old = [task for task in tasks if task["ID"] not in known and _is_alive(task)]
-    has_slots = bool({"Replicated", "ReplicatedJob"} & set(spec["Mode"]))
+    mode = mode_of(spec)
+    has_slots = mode in (REPLICATED, REPLICATED_JOB)
     slots: dict[Slot, list[Document]] = {}
     for task in sorted((*new, *old), key=lambda task: _telling(task, known), reverse=True):
         slots.setdefault(_slot(task, has_slots, names), []).append(task)
     where = _places(names) if has_slots else _nowhere
     doing = {slot: _doing(found, known, where) for slot, found in slots.items()}
 
-    leading = [found[0] for found in slots.values() if _is_meant(found[0])]
-    meant = [task for task in leading if task.get("NodeID") not in down]
-    goal, what = (RUNNING, "run") if iteration is None else (COMPLETE, "are complete")
-    reached = sum(task["ID"] in known and task["Status"]["State"] == goal for task in meant)
-    wanted = _wanted(spec["Mode"], len(meant))
+    counted = count(service, new, down)
+    leading = [found[0] for found in slots.values()]
+    hosts = sum(_is_meant(task) and task.get("NodeID") not in down for task in leading)
+    wanted = counted.desired if has_slots else hosts
+    reached, what = (
+        (counted.completed, "are complete") if mode in JOBS else (counted.running, "run")
+    )
     text = f"{reached} of {wanted} tasks {what}" if wanted else "no tasks"
     if update.get("State") in _UPDATES:
         text += f", {_UPDATES[update['State']]}"
-    elif 0 < wanted == reached and goal == RUNNING and not is_done:
+    elif 0 < wanted == reached and mode not in JOBS and not is_done:
         text += f", watched for {monitor_seconds(spec):g} s"
     return Section(f"service {spec['Name']}", text, _rows(doing))
 
@@ -136,15 +146,6 @@ def _rows(doing: Mapping[Slot, Doing]) -> tuple[tuple[str, str], ...]:
     return tuple((name, "".join(told[number, name])) for number, name in sorted(told))
 
 
-def _wanted(mode: Document, nodes: int) -> int:
-    if "Replicated" in mode:
-        replicas = mode["Replicated"].get("Replicas")
-        return 1 if replicas is None else replicas
-    if "ReplicatedJob" in mode:
-        return mode["ReplicatedJob"].get("TotalCompletions", 1)
-    return nodes
-
-
 def _is_alive(task: Document) -> bool:
     return task["Status"]["State"] not in TERMINAL
 
@@ -168,8 +169,7 @@ def _nowhere(_task: Document) -> str:
 
 def _image(task: Document) -> str:
     """Its image as short as people call it."""
-    image = (task["Spec"].get("ContainerSpec") or {}).get("Image", "")
-    return image.partition("@")[0].rpartition("/")[2]
+    return image_of(task["Spec"]).partition("@")[0].rpartition("/")[2]
 
 
 def _error(task: Document) -> str:

@@ -59,7 +59,7 @@ def tasks_of(
     """
     mode = mode_of(service["Spec"])
     if not history:
-        tasks = _of_last_run(service, tasks)
+        tasks = of_last_run(service, tasks)
     ordered = sorted(tasks, key=_created, reverse=True)
     ordered.sort(key=lambda task: _place(task, mode, node_names))
     if not history:
@@ -133,7 +133,7 @@ def count(service: Document, tasks: Iterable[Document], down: Collection[str]) -
     """
     spec = service["Spec"]
     mode = mode_of(spec)
-    tasks = list(_of_last_run(service, tasks))
+    tasks = list(of_last_run(service, tasks))
     alive = [task for task in tasks if task["DesiredState"] not in _OVER]
     stored = spec["Mode"].get(MODES[mode]) or {}
     if mode == REPLICATED:
@@ -150,7 +150,8 @@ def count(service: Document, tasks: Iterable[Document], down: Collection[str]) -
     )
 
 
-def _of_last_run(service: Document, tasks: Iterable[Document]) -> Iterable[Document]:
+def of_last_run(service: Document, tasks: Iterable[Document]) -> Iterable[Document]:
+    """Of a job's tasks those that it has now, of another service's all."""
     if mode_of(service["Spec"]) not in JOBS:
         return tasks
     run = _iteration(service.get("JobStatus"))

@@ -683,7 +683,7 @@ class Swarm(Thing):
         """As far as their nodes answer, and in whatever order they do."""
         streams = [stream for stream in FRAMES if query.get(stream) == "true"]
         if not streams:
-            raise Refusal(400, "must specify at least one of 'stdout' or 'stderr'")
+            raise Refusal(500, "Bad parameters: you must choose at least one stream")
         has_terminal = service.spec["TaskTemplate"]["ContainerSpec"].get("TTY", False)
         content, missing, ends = b"", [], True
         for task in reversed(tasks):

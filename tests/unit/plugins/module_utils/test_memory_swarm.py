@@ -657,6 +657,10 @@ def test_services_are_listed_by_the_beginning_of_their_name_and_removed(rig: Rig
     assert names == {"web", "web2"}
     (labelled,) = rig[0].services({"label": ["a=b"]})
     assert labelled["Spec"]["Name"] == "web2"
+    assert rig[0].services({"label": ["a=b", "c"]}) == []
+    assert len(rig[0].services({"name": ["web2", "other"], "mode": ["replicated", "global"]})) == 1
+    assert rig[0].services({"mode": ["global"]}) == []
+    assert refusal(rig[0].tasks, {"service": ["web", "other"]}) == (404, "service other not found")
     rig[0].service_remove("web")
     assert refusal(rig[0].service, "web") == (404, "service web not found")
     assert refusal(rig[0].service_remove, "web") == (404, "service web not found")
@@ -734,6 +738,35 @@ def test_a_node_that_no_task_fits_leaves_it_pending_with_the_reason(rig: Rig) ->
 
     rig.until(reason)
     assert reason().startswith("no suitable node (scheduling constraints not satisfied on 1 node")
+
+
+EVERYTHING = {"tail": 5, "stdout": "true", "stderr": "true", "details": "true"}
+
+
+@hosts(1)
+def test_a_task_that_never_ran_has_no_log(rig: Rig) -> None:
+    nowhere = {**WEB["TaskTemplate"], "Placement": {"Constraints": ["node.labels.no==where"]}}
+    rig.init().service_create({**WEB, "TaskTemplate": nowhere})
+    rig.until(lambda: rig[0].tasks({"service": ["web"]}))
+    (task,) = rig[0].tasks({"service": ["web"]})
+    assert rig[0].tasks({"id": [task["ID"][:8]]})[0]["ID"] == task["ID"]
+    assert rig[0].tasks({"id": ["none"]}) == []
+    assert rig[0].service_logs("web", EVERYTHING, 5) == (b"", True)
+    reasons = f"task {task['ID']} has not been scheduled"
+    text = memory.INCOMPLETE_LOG.format(reasons=reasons).encode()
+    frame = b"\x03\x00\x00\x00" + len(text).to_bytes(4, "big") + text
+    assert rig[0].task_logs(task["ID"], EVERYTHING, 5) == (frame, True)
+
+
+@hosts(1)
+def test_logs_that_cannot_be_read_are_refused(rig: Rig) -> None:
+    rig.init().service_create(WEB)
+    assert refusal(rig[0].service_logs, "none", EVERYTHING, 5) == (404, "service none not found")
+    assert refusal(rig[0].task_logs, "none", EVERYTHING, 5) == (404, "task none not found")
+    assert refusal(rig[0].service_logs, "web", {"tail": 5}, 5) == (
+        500,
+        "Bad parameters: you must choose at least one stream",
+    )
 
 
 @hosts(1)

@@ -136,7 +136,7 @@ def inform(
     gather: Callable[[Engine, Mapping[str, Any], Run], dict[str, Any]],
     without_engine: Mapping[str, Any] | None = None,
 ) -> None:
-    """Carry out a task that only reads.
+    """Carry out a task that only reads; `warnings` among its facts are told as such.
 
     `without_engine` is the answer of a host without Docker, where that is no failure.
     """
@@ -147,6 +147,8 @@ def inform(
         if without_engine is None or not isinstance(error, (MissingLibrary, Unreachable)):
             module.fail_json(msg=str(error))
         facts = {**without_engine, "error": str(error)}
+    for warning in facts.pop("warnings", ()):
+        module.warn(warning)
     module.exit_json(changed=False, **facts)
 
 

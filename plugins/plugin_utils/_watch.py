@@ -83,10 +83,18 @@ def watch(
             continue
         waited = result.pop(WATCH, None)
         if waited is None:
-            return result
+            return {**result, **_warnings(first, result)}
         view = _view(waited)
     show(view)
-    return {**result, **{name: first[name] for name in OF_THE_FIRST if name in first}}
+    written = {name: first[name] for name in OF_THE_FIRST if name in first}
+    return {**result, **written, **_warnings(first, result)}
+
+
+def _warnings(first: Document, last: Document) -> Document:
+    """Every execution deprecates the same, but the first alone has something else to warn of."""
+    warnings = first.get("warnings", [])
+    warnings = [*warnings, *(w for w in last.get("warnings", []) if w not in warnings)]
+    return {"warnings": warnings} if warnings else {}
 
 
 def _view(waited: Document) -> View:

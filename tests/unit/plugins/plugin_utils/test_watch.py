@@ -118,6 +118,16 @@ def test_a_failure_ends_it() -> None:
     assert target.shown == [ONE]
 
 
+def test_each_warning_is_told_once() -> None:
+    failure = {"failed": True, "msg": "the update was paused", "warnings": ["a", "c"]}
+    for last, warnings in (
+        (failure, ["a", "b", "c"]),
+        (answer(THREE, done=True), ["a", "b"]),
+    ):
+        target = Target(answer(ONE, warnings=["a", "b"]), answer(TWO, warnings=["d"]), last)
+        assert target.watch()["warnings"] == warnings
+
+
 def test_a_connection_that_is_lost_while_looking_is_tried_again() -> None:
     target = Target(
         answer(ONE, changed=True), OFFLINE, OFFLINE, answer(ONE), answer(THREE, done=True)

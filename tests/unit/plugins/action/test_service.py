@@ -1,0 +1,220 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The action plugin, with a real task and the real module, and a wire of our own between them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from ansible import constants
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.template import Templar
+from ansible.utils.display import Display
+
+from ansible_collections.shoal.swarm.plugins.action.service import ActionModule
+from ansible_collections.shoal.swarm.plugins.module_utils import _wait
+from ansible_collections.shoal.swarm.plugins.plugin_utils import _watch
+from ansible_collections.shoal.swarm.tests.unit.engine_server import serve
+from ansible_collections.shoal.swarm.tests.unit.memory_swarm import World
+from ansible_collections.shoal.swarm.tests.unit.modules_under_test import run
+
+# Ten times as fast as time goes here: a second or so.
+WEB = {"name": "web", "image": "web:1", "update_config": {"monitor": "3s"}}
+
+
+@dataclass
+class Controller:
+    """Where the action plugin runs: what it executed, and what it showed."""
+
+    docker_host: str
+    world: World
+    executed: list[dict[str, Any]] = field(default_factory=list)
+    wrapped: list[bool] = field(default_factory=list)
+    shown: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    check_mode: bool = False
+    connection: Any = field(
+        default_factory=lambda: SimpleNamespace(
+            has_native_async=False, _shell=SimpleNamespace(tmpdir="/tmp"), transport="ssh"
+        )
+    )
+
+    def act(self, arguments: dict[str, Any], **keywords: Any) -> dict[str, Any]:
+        task = Task()
+        task.action = "shoal.swarm.service"
+        task.args = {"docker_host": self.docker_host, **arguments}
+        for keyword, value in keywords.items():
+            setattr(task, keyword, value)
+        loader = DataLoader()
+        action = ActionModule(
+            task, self.connection, PlayContext(), loader, Templar(loader), shared_loader_obj=None
+        )
+        action._execute_module = self.execute  # type: ignore[assignment,method-assign]
+        variables = {"inventory_hostname": "node1", "ansible_play_batch": ["node1"]}
+        self.check_mode = bool(task.check_mode)
+        return action.run(task_vars=variables)
+
+    def execute(
+        self, module_args: dict[str, Any], task_vars: dict[str, Any], wrap_async: bool
+    ) -> dict[str, Any]:
+        assert task_vars["inventory_hostname"] == "node1"
+        self.executed.append(module_args)
+        self.wrapped.append(wrap_async)
+        if wrap_async:
+            return {"ansible_job_id": "j1", "started": 1, "finished": 0}
+        return run("service", None, self.check_mode, **module_args)
+
+    def display(self, message: str, **how: Any) -> None:
+        # The module's own warnings come from another process, where it is one.
+        if "WARNING" not in message:
+            self.shown.append((message, how))
+
+    @property
+    def lines(self) -> list[str]:
+        assert all(how == {"stderr": True} for _message, how in self.shown)
+        return [message for message, _how in self.shown]
+
+
+def ends(shown: list[str]) -> list[str]:
+    """The first and the last; what is seen between them is a matter of luck."""
+    return [shown[0], shown[-1]]
+
+
+@pytest.fixture
+def controller(monkeypatch: pytest.MonkeyPatch) -> Iterator[Controller]:
+    world = World(pace=10)
+    host = world.host("node1", "10.0.0.11")
+    with serve(host) as docker_host:
+        run("swarm_init", docker_host)
+        world.delays.task = 7
+        controller = Controller(docker_host, world)
+        monkeypatch.setattr(Display(), "display", controller.display)
+        monkeypatch.setattr(_watch, "TERMINAL", None)
+        monkeypatch.setattr(_wait, "PACE", 0.1)
+        yield controller
+
+
+def test_a_wait_is_shown_and_the_result_is_that_of_the_module(controller: Controller) -> None:
+    result = controller.act(WEB)
+    assert ends(controller.lines) == [
+        "[node1] service web: 0 of 1 tasks run; slot 1: preparing on node1",
+        "[node1] service web: 1 of 1 tasks run",
+    ]
+    assert result["changed"] is True
+    assert [change["action"] for change in result["changes"]] == ["create service web"]
+    assert [task["state"] for task in result["tasks"]] == ["running"]
+    assert "_watch" not in str(result)
+
+
+def test_where_nothing_is_to_do_it_is_one_execution_and_silence(controller: Controller) -> None:
+    controller.act(WEB)
+    controller.executed.clear()
+    controller.shown.clear()
+    assert controller.act(WEB)["changed"] is False
+    assert len(controller.executed) == 1
+    assert controller.shown == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "keywords"), [({"wait": False}, {}), ({}, {"check_mode": True})]
+)
+def test_where_nothing_is_waited_for_it_is_one_execution_too(
+    arguments: dict[str, Any], keywords: dict[str, Any], controller: Controller
+) -> None:
+    assert controller.act({**WEB, **arguments}, **keywords)["changed"] is True
+    assert len(controller.executed) == 1
+    assert controller.shown == []
+
+
+def test_a_task_without_log_shows_nothing_and_the_module_waits_by_itself(
+    controller: Controller,
+) -> None:
+    result = controller.act(WEB, no_log=True)
+    assert [task["state"] for task in result["tasks"]] == ["running"]
+    assert [set(arguments) & {"_watch"} for arguments in controller.executed] == [set()]
+    assert controller.shown == []
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_with_async_the_module_is_handed_over(native: bool, controller: Controller) -> None:
+    controller.connection.has_native_async = native
+    result = controller.act(WEB, async_val=60)
+    assert controller.wrapped == [not native]
+    assert ("ansible_job_id" in result) is not native
+    assert "_watch" not in controller.executed[0]
+    assert controller.shown == []
+
+
+def test_the_host_of_a_task_that_is_delegated_is_both(controller: Controller) -> None:
+    controller.act(WEB, delegate_to="manager1")
+    assert controller.lines[0].startswith("[node1 -> manager1] service web: 0 of 1")
+
+
+def test_nobody_else_can_watch(controller: Controller) -> None:
+    controller.act({**WEB, "wait": False, "_watch": {"subject": {"service_id": "x"}}})
+    assert controller.executed[0]["_watch"] == {}
+
+
+def test_a_failure_is_the_modules(controller: Controller) -> None:
+    controller.world.broken_images["web:9"] = "No such image: web:9"
+    result = controller.act({**WEB, "image": "web:9", "wait_timeout": 2})
+    assert result["msg"].startswith("service web being as asked did not happen within 2 s: 0 of 1")
+
+
+# A terminal
+
+
+def test_a_terminal_gets_a_picture_and_the_log_gets_lines(
+    controller: Controller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_watch, "TERMINAL", os.terminal_size((80, 24)))
+    controller.act(WEB)
+    drawn = [message for message, how in controller.shown if how.get("screen_only")]
+    assert ends(drawn) == [
+        "\r\x1b[J[node1] service web: 0 of 1 tasks run\n  slot 1  preparing on node1",
+        "\x1b[2A\r\x1b[J[node1] service web: 1 of 1 tasks run\n  slot 1  running on node1",
+    ]
+    logged = [message for message, how in controller.shown if how == {"log_only": True}]
+    assert logged[0] == "[node1] service web: 0 of 1 tasks run; slot 1: preparing on node1"
+    assert len(drawn) + len(logged) == len(controller.shown)
+
+
+@pytest.mark.parametrize(
+    ("batch", "keywords", "verbosity", "callback", "is_drawn"),
+    [
+        (("node1",), {}, 0, "default", True),
+        (("node1",), {}, 2, "ansible.builtin.default", True),
+        (("node1", "node2"), {"run_once": True}, 0, "default", True),
+        # Others print at the same time.
+        (("node1", "node2"), {}, 0, "default", False),
+        (("node1",), {}, 3, "default", False),
+        (("node1",), {}, 0, "ansible.posix.json", False),
+    ],
+)
+def test_a_picture_is_drawn_only_where_nobody_else_writes(
+    batch: tuple[str, ...],
+    keywords: dict[str, Any],
+    verbosity: int,
+    callback: str,
+    is_drawn: bool,
+    controller: Controller,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(_watch, "TERMINAL", os.terminal_size((80, 24)))
+    monkeypatch.setattr(Display(), "verbosity", verbosity)
+    monkeypatch.setattr(
+        constants.config, "get_config_value", {"DEFAULT_STDOUT_CALLBACK": callback}.__getitem__
+    )
+    task = SimpleNamespace(**{"delegate_to": None, "run_once": False, **keywords})
+    variables = {"inventory_hostname": "node1", "ansible_play_batch": list(batch)}
+    screen = _watch.Screen(SimpleNamespace(_task=task), variables)  # type: ignore[arg-type]
+    screen.show((_wait.Section("service web", "no tasks"),))
+    assert any("\x1b" in message for message, _how in controller.shown) is is_drawn

@@ -131,16 +131,6 @@ def test_restarts(engine: Engine, running: str) -> None:
         assert (seen[-1] != seen[-2]) is restarts
 
 
-def test_images(engine: Engine, name: str) -> None:
-    """A registry that is down takes no digest away and restarts nothing."""
-    engine.service(name, image=engine.web())
-    before = engine.inspect(name), engine.task_ids(name)
-    assert "@sha256:" in before[0]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
-    for resolve in ("changed", "never", "false", "always", "true"):
-        assert not engine.service(name, image=engine.web(), resolve_image=resolve)["changed"]
-    assert (engine.inspect(name), engine.task_ids(name)) == before
-
-
 def test_a_job(engine: Engine, name: str) -> None:
     """It runs when it is created, not at each run of the play, and again for a key."""
     job = {"image": engine.web(), "mode": "replicated-job", "command": "true", "replicas": 3}

@@ -20,7 +20,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._image import (
 
 ALWAYS, CHANGED, NEVER = "always", "changed", "never"
 # docker_swarm_service knows only yes and no.
-RESOLUTIONS = {ALWAYS: ALWAYS, CHANGED: CHANGED, NEVER: NEVER, "true": ALWAYS, "false": NEVER}
+RESOLUTIONS = {
+    **{text: text for text in (ALWAYS, CHANGED, NEVER)},
+    **dict.fromkeys(("true", "yes", "on"), ALWAYS),
+    **dict.fromkeys(("false", "no", "off"), NEVER),
+}
 _HUB_ADDRESS = "https://index.docker.io/v1/"
 
 

@@ -31,6 +31,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service_kinds i
     SWAP,
     TRISTATE,
     ULIMITS,
+    configs_newer,
     mounts_newer,
     ports_newer,
 )
@@ -171,7 +172,7 @@ ROWS: tuple[Row, ...] = (
         newer=mounts_newer,
     ),
     Row("secrets", SECRETS, (*_CONTAINER, "Secrets"), argument={"no_log": False}),
-    Row("configs", CONFIGS, (*_CONTAINER, "Configs")),
+    Row("configs", CONFIGS, (*_CONTAINER, "Configs"), newer=configs_newer),
     Row("publish", PORTS, ("EndpointSpec", "Ports"), newer=ports_newer),
     Row(
         "endpoint_mode",

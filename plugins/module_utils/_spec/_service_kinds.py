@@ -679,6 +679,12 @@ CONFIGS = Kind(
 )
 
 
+def configs_newer(value: Sequence[Any]) -> Iterable[tuple[str, str]]:
+    """What in a list of configs needs a newer API."""
+    if any(isinstance(config, Mapping) and config.get("runtime") for config in value):
+        yield "runtime", "1.40"
+
+
 # Health and privileges
 
 

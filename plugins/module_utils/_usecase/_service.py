@@ -41,6 +41,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import 
     rows_of,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
+    CLEARED,
     leaves,
     merged,
     one_shot,
@@ -68,6 +69,9 @@ PRESENT, ABSENT, ROLLED_BACK = "present", "absent", "rolled_back"
 STATES = (PRESENT, ABSENT, ROLLED_BACK)
 # What an automatic rollback is to the task: option on_rollback.
 FAIL, ACCEPT = "fail", "accept"
+
+# Of a credential spec.
+_SOURCES = ("config", "file", "registry")
 
 Ids = Mapping[str, str]
 
@@ -214,7 +218,7 @@ def _observer(engine: Engine, params: Mapping[str, Any]) -> Callable[[], Seen]:
             service,
             _ids(engine.networks()) if params["networks"] is not None else {},
             _ids(engine.secrets()) if params["secrets"] else {},
-            _ids(engine.configs()) if params["configs"] or _credential_config(params) else {},
+            _ids(engine.configs()) if params["configs"] or params["credential_spec"] else {},
             pin(
                 params["image"] or "",
                 stored,
@@ -237,10 +241,6 @@ def _ids(objects: list[dict[str, Any]]) -> dict[str, str]:
 def _image_of(spec: Mapping[str, Any]) -> str:
     container = spec["TaskTemplate"].get("ContainerSpec") or {}
     return str(container.get("Image") or "")
-
-
-def _credential_config(params: Mapping[str, Any]) -> str:
-    return str((params["credential_spec"] or {}).get("config") or "")
 
 
 # Deciding
@@ -393,23 +393,59 @@ def _resolved(values: Mapping[str, Any], seen: Seen, before: Mapping[str, Any]) 
         resolved["image"] = seen.image.image
     if "networks" in values:
         resolved["networks"] = [
-            {**entry, "Target": _id(seen.networks, entry["Target"], "networks", "network")}
+            {**entry, "Target": _network_id(seen.networks, entry["Target"])}
             for entry in values["networks"]
         ]
     if "secrets" in values:
         resolved["secrets"] = [_reference(seen.secrets, r, "Secret") for r in values["secrets"]]
     if "configs" in values:
         resolved["configs"] = [_reference(seen.configs, r, "Config") for r in values["configs"]]
-    config = values.get("credential_spec.config")
-    if config:
-        # The engine takes it only where the service refers to it as well.
-        reference = _reference(seen.configs, {"ConfigName": config, "Runtime": {}}, "Config")
-        container = before["TaskTemplate"].get("ContainerSpec") or {}
-        others = resolved.get("configs", container.get("Configs") or [])
-        resolved["credential_spec.config"] = reference["ConfigID"]
-        if reference not in [_without_nulls(other) for other in others]:
-            resolved["configs"] = [*others, reference]
+    resolved.update(_credentials(resolved, seen, before["TaskTemplate"].get("ContainerSpec") or {}))
     _refuse_double_targets(resolved)
+    return resolved
+
+
+def _credentials(
+    values: Mapping[str, Any], seen: Seen, container: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A credential spec has one source of three, and a config among the service's own.
+
+    To name a source takes the place of another one, and without any the object goes.
+    """
+    stored = (container.get("Privileges") or {}).get("CredentialSpec") or {}
+    sources = {name: stored.get(name.capitalize()) or "" for name in _SOURCES}
+    given = {name: values[key] for name in _SOURCES if (key := f"credential_spec.{name}") in values}
+    chosen = [name for name, value in given.items() if value]
+    if len(chosen) > 1:
+        raise InvalidOption(
+            f"credential_spec: there is one source of {', '.join(_SOURCES)}, not "
+            f"{' and '.join(chosen)}"
+        )
+    sources = {**(dict.fromkeys(_SOURCES, "") if chosen else sources), **given}
+    reference: dict[str, Any] = {}
+    if given.get("config"):
+        reference = _reference(
+            seen.configs, {"ConfigName": given["config"], "Runtime": {}}, "Config"
+        )
+        sources["config"] = reference["ConfigID"]
+    resolved: dict[str, Any] = {}
+    if given:
+        resolved = {f"credential_spec.{name}": source for name, source in sources.items()}
+        if not any(sources.values()):
+            resolved["credential_spec"] = CLEARED
+    configs = [_without_nulls(config) for config in container.get("Configs") or []]
+    kept = list(values.get("configs", configs))
+    for config in configs:
+        if "Runtime" in config and config["ConfigID"] == stored.get("Config"):
+            # The reference that the old source needs: the engine wants it as long as that stays.
+            if config["ConfigID"] != sources["config"] and "configs" not in values:
+                kept.remove(config)
+            else:
+                reference = reference or config
+    if sources["config"] and reference not in kept:
+        kept.append(reference)
+    if kept != values.get("configs", configs):
+        resolved["configs"] = kept
     return resolved
 
 
@@ -428,11 +464,13 @@ def _reference(ids: Ids, reference: Mapping[str, Any], kind: str) -> dict[str, A
     return {**reference, f"{kind}ID": object_id}
 
 
+def _network_id(ids: Ids, name: str) -> str:
+    return name if name in ids.values() else _id(ids, name, "networks", "network")
+
+
 def _id(ids: Ids, name: str, option: str, noun: str) -> str:
     if name in ids:
         return ids[name]
-    if name in ids.values():
-        return name
     raise InvalidOption(f"{option}: there is no {noun} named {name}: create it first")
 
 
@@ -489,12 +527,16 @@ def _view(
 ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """How the task's options are shown of a spec, before and after."""
     names = {network_id: name for name, network_id in seen.networks.items()}
+    configs = {config_id: name for name, config_id in seen.configs.items()}
 
     def view(spec: Mapping[str, Any]) -> dict[str, Any]:
         result = shown(rows_of(mode), spec, list(values))
         for network in result.get("networks", []):
             network["name"] = names.get(network["name"], network["name"])
         result.get("networks", []).sort(key=lambda network: str(network["name"]))
+        if "credential_spec.config" in result:
+            config = result["credential_spec.config"]
+            result["credential_spec.config"] = configs.get(config, config)
         if one_shot(params, "force_update"):
             result["force_update"] = _force_count(spec)
         if params["spec"]:

@@ -43,7 +43,8 @@ def serve(daemon: Daemon, socket_path: str | None = None) -> Iterator[str]:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
             try:
-                answer = daemon.request(self.command, url.path, dict(parse_qsl(url.query)), body)
+                query, headers = dict(parse_qsl(url.query)), dict(self.headers.items())
+                answer = daemon.request(self.command, url.path, query, body, headers)
             except requests.exceptions.ConnectionError:
                 self.close_connection = True
                 return

@@ -31,8 +31,10 @@ import requests.exceptions
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
 from ansible_collections.shoal.swarm.plugins.module_utils._membership import root_ca_digest
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock
+from ansible_collections.shoal.swarm.tests.unit import memory_spec
+from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending, Service, shown
+from ansible_collections.shoal.swarm.tests.unit.memory_store import Document, Refusal, Thing
 
-Document = dict[str, Any]
 Fault = Callable[["Daemon", Callable[[], Any]], Any]
 
 NOT_MANAGER = (
@@ -85,10 +87,10 @@ NO_LEADER = (
 )
 DEADLINE = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
 LOST_LEADER = "rpc error: code = Unknown desc = node lost leader status"
-OUT_OF_SEQUENCE = "rpc error: code = Unknown desc = update out of sequence"
 PRECONDITION = "rpc error: code = FailedPrecondition desc = "
 INVALID = "rpc error: code = InvalidArgument desc = "
 
+AUTH = "X-Registry-Auth"
 HOUR = 3600 * 10**9
 # The number of a stream in a log (moby api/pkg/stdcopy).
 FRAMES = {"stdout": 1, "stderr": 2}
@@ -101,14 +103,6 @@ INCOMPLETE_LOG = (
 JOIN_SECONDS = 20
 DIAL_SECONDS = 10
 RAFT_SECONDS = 20
-
-
-class Refusal(Exception):
-    """An answer with an error's status."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -147,6 +141,42 @@ class Log:
 
 
 @dataclass
+class Registry:
+    """All registries there are: what each image's name means, and who may ask."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    platforms: tuple[tuple[str, str], ...] = (("linux", "amd64"),)
+    is_down: bool = False
+    # Who has to log in, as user name and password.
+    login: tuple[str, str] | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def tell(self, name: str, auth: str) -> Document:
+        self.asked.append(name)
+        if self.is_down:
+            raise Refusal(500, f'Get "https://{name}/v2/": dial tcp: connect: connection refused')
+        if self.login is not None:
+            given = json.loads(base64.urlsafe_b64decode(auth)) if auth else {}
+            if (given.get("username"), given.get("password")) != self.login:
+                raise Refusal(401, "unauthorized: authentication required")
+        tag, _at, digest = name.partition("@")
+        digest = digest or self.digests.get(tag, "")
+        if digest not in self.digests.values():
+            raise Refusal(404, "manifest unknown: manifest unknown")
+        return {
+            "Descriptor": {
+                "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+                "digest": digest,
+                "size": 588,
+            },
+            "Platforms": [
+                {"architecture": architecture, "os": system}
+                for system, architecture in self.platforms
+            ],
+        }
+
+
+@dataclass
 class Delays:
     """Seconds until what was accepted is so. Nothing takes time unless a test says so."""
 
@@ -173,6 +203,9 @@ class World:
         self.random = random.Random(0)
         # image -> why it cannot run
         self.broken_images: dict[str, str] = {}
+        # image -> how its containers end, if they do so by themselves
+        self.endings: dict[str, Ending] = {}
+        self.registry = Registry()
         # image -> what it writes when it runs, each text to stdout or stderr
         self.output: dict[str, list[tuple[str, str]]] = {}
         # (host, method, path) of every request that would change something
@@ -297,32 +330,6 @@ def leader_lost_committed(daemon: Daemon, perform: Callable[[], Any]) -> Any:
 
 
 @dataclass(eq=False)
-class Thing:
-    """An object of the store: an ID, a version, a spec."""
-
-    swarm: Swarm
-    id: str
-    spec: Document
-    version: int = 0
-
-    def touch(self) -> None:
-        self.swarm.index += 1
-        self.version = self.swarm.index
-
-    def write(self, version: str | None, spec: Document) -> None:
-        """Optimistic locking: only who has seen the newest version may write."""
-        if version is None or not str(version).isdigit():
-            raise Refusal(400, f'invalid version "{version}": strconv.ParseUint: parsing')
-        if int(version) != self.version:
-            raise Refusal(500, OUT_OF_SEQUENCE)
-        self.spec = spec
-        self.touch()
-
-    def document(self) -> Document:
-        return {"ID": self.id, "Version": {"Index": self.version}, "Spec": self.spec}
-
-
-@dataclass(eq=False)
 class Node(Thing):
     hostname: str = ""
     address: str = ""
@@ -373,15 +380,18 @@ class Node(Thing):
 class Swarm(Thing):
     """One swarm: its own settings, and all that it holds."""
 
-    def __init__(self, world: World, body: Document) -> None:
+    def __init__(self, world: World, body: Document, api_version: str) -> None:
         super().__init__(self, world.identifier(), {})
         self.world = world
+        self.api_version = api_version
         self.index = 9
         self.nodes: list[Node] = []
         self.services: list[Service] = []
         # Removed ones, of which tasks are still running.
         self.remains: list[Service] = []
         self.networks: list[Document] = [_network(world.identifier(), "ingress", Ingress=True)]
+        # Secrets and configs.
+        self.files: dict[str, list[Thing]] = {"Secret": [], "Config": []}
         self.root_ca = world.certificate()
         self.issuer = self.root_ca
         self.is_rotating = False
@@ -606,7 +616,7 @@ class Swarm(Thing):
                 return service
         raise Refusal(404, f"service {reference} not found")
 
-    def create_service(self, body: Document) -> Document:
+    def create_service(self, body: Document, auth: str = "") -> Document:
         spec = self.checked_service(body)
         if any(service.spec["Name"] == spec["Name"] for service in self.services):
             raise Refusal(
@@ -614,13 +624,15 @@ class Swarm(Thing):
                 "rpc error: code = AlreadyExists desc = name conflicts with an existing object: "
                 f"service {spec['Name']} already exists",
             )
-        service = Service(self, self.world.identifier(), spec)
+        service = Service(self, self.world.identifier(), spec, auth)
         service.touch()
         self.services.append(service)
         service.place_tasks()
         return {"ID": service.id}
 
-    def update_service(self, reference: str, query: Mapping[str, str], body: Document) -> Document:
+    def update_service(
+        self, reference: str, query: Mapping[str, str], body: Document, auth: str = ""
+    ) -> Document:
         service = self.service(reference)
         spec = self.checked_service(body)
         unimplemented = "rpc error: code = Unimplemented desc = "
@@ -628,12 +640,13 @@ class Swarm(Thing):
             raise Refusal(501, f"{unimplemented}renaming services is not supported")
         if set(spec["Mode"]) != set(service.spec["Mode"]):
             raise Refusal(501, f"{unimplemented}service mode change is not allowed")
-        before = service.spec
-        service.write(query.get("version"), spec)
-        # Even when nothing differs: the target of a rollback is gone, and so is the last verdict.
-        service.previous = before
-        service.update_status = None
-        service.begin_update()
+        if query.get("rollback") == "previous":
+            if service.previous is None:
+                text = f"service {service.id} does not have a previous spec"
+                raise Refusal(400, PRECONDITION + text)
+            service.roll_back(query.get("version"))
+        else:
+            service.update(query.get("version"), spec, auth)
         return {"Warnings": None}
 
     def remove_service(self, reference: str) -> None:
@@ -646,28 +659,69 @@ class Swarm(Thing):
         self.world.later(self.world.delays.stop, lambda: self.remains.remove(service))
 
     def checked_service(self, body: Document) -> Document:
-        name = body.get("Name") or ""
-        if not re.fullmatch(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*", name):
-            raise Refusal(400, f"{INVALID}name must be valid as a DNS name component")
-        if not (body["TaskTemplate"].get("ContainerSpec") or {}).get("Image"):
-            raise Refusal(400, f"{INVALID}ContainerSpec: image reference must be provided")
-        spec = copy.deepcopy(body)
-        spec["Labels"] = spec.get("Labels") or {}
-        spec["Mode"] = spec.get("Mode") or {"Replicated": {}}
-        if "Replicated" in spec["Mode"]:
-            spec["Mode"]["Replicated"].setdefault("Replicas", 1)
+        """The spec as it is stored, unless it cannot be."""
+        try:
+            spec = memory_spec.kept(body, self.api_version)
+        except memory_spec.Unacceptable as error:
+            raise Refusal(400, str(error)) from None
         template = spec["TaskTemplate"]
-        template.setdefault("ForceUpdate", 0)
-        template.setdefault("Runtime", "container")
-        template["ContainerSpec"].setdefault("Isolation", "default")
-        if template.get("RestartPolicy"):
-            template["RestartPolicy"].setdefault("MaxAttempts", 0)
-        for attachment in template.get("Networks") or []:
+        for attachment in template.get("Networks", ()):
             attachment["Target"] = self.network_id(attachment["Target"])
+        for reason in self.reasons_against(spec, template, template["ContainerSpec"]):
+            raise Refusal(400, INVALID + reason)
         return spec
 
-    def add_network(self, name: str) -> None:
+    def reasons_against(
+        self, spec: Document, template: Document, container: Document
+    ) -> Iterator[str]:
+        """What swarmkit's manager finds wrong with it (manager/controlapi/service.go)."""
+        if not re.fullmatch(r"[a-zA-Z0-9](?:[-_]*[A-Za-z0-9]+)*", spec["Name"]):
+            yield "name must be valid as a DNS name component"
+        if not container.get("Image"):
+            yield "ContainerSpec: image reference must be provided"
+        targets = [mount.get("Target") for mount in container.get("Mounts", ())]
+        if len(set(targets)) < len(targets):
+            yield f"ContainerSpec: duplicate mount point: {targets[-1]}"
+        for kind in self.files:
+            names = [r["File"]["Name"] for r in container.get(f"{kind}s", ()) if "File" in r]
+            if len(set(names)) < len(names):
+                yield f"{kind.lower()} references have a conflicting target: '{names[-1]}'"
+            known = {(thing.id, thing.spec["Name"]) for thing in self.files[kind]}
+            for reference in container.get(f"{kind}s", ()):
+                name = reference.get(f"{kind}Name")
+                if (reference.get(f"{kind}ID"), name) not in known:
+                    yield f"{kind.lower()} not found: {name}"
+        config = ((container.get("Privileges") or {}).get("CredentialSpec") or {}).get("Config")
+        runtime = [r["ConfigID"] for r in container.get("Configs", ()) if "Runtime" in r]
+        if config and config not in runtime:
+            yield (
+                f"CredentialSpec references config '{config}', but that config isn't in config "
+                "references with RuntimeTarget"
+            )
+        if not {"ReplicatedJob", "GlobalJob"}.isdisjoint(spec["Mode"]) and "UpdateConfig" in spec:
+            yield "Jobs may not have an update config"
+        if not 0 <= (spec.get("UpdateConfig") or {}).get("MaxFailureRatio", 0) <= 1:
+            yield ("TaskSpec: update-maxfailureratio cannot be less than 0 or bigger than 1")
+        endpoint = spec.get("EndpointSpec") or {}
+        modes = {port["PublishMode"] for port in endpoint.get("Ports", ())}
+        if endpoint.get("Mode") == "dnsrr" and "ingress" in modes:
+            yield "EndpointSpec: port published with ingress mode can't be used with dnsrr mode"
+
+    def node_of(self, task: Document) -> Node | None:
+        return next((node for node in self.nodes if node.id == task.get("NodeID")), None)
+
+    def add_file(self, kind: str, body: Document) -> Thing:
+        """A secret, of which nobody sees the data again, or a config."""
+        data = {"Data": body["Data"]} if kind == "Config" else {}
+        spec = {"Name": body["Name"], "Labels": body.get("Labels") or {}, **data}
+        thing = Thing(self, self.world.identifier(), spec)
+        self.files[kind].append(thing)
+        thing.touch()
+        return thing
+
+    def add_network(self, name: str) -> Document:
         self.networks.append(_network(self.world.identifier(), name))
+        return self.networks[-1]
 
     def network_id(self, reference: str) -> str:
         for network in (*self.networks, *LOCAL_NETWORKS):
@@ -687,7 +741,7 @@ class Swarm(Thing):
         has_terminal = service.spec["TaskTemplate"]["ContainerSpec"].get("TTY", False)
         content, missing, ends = b"", [], True
         for task in reversed(tasks):
-            node = next((node for node in self.nodes if node.id == task.get("NodeID")), None)
+            node = self.node_of(task)
             if "NodeID" not in task:
                 missing.append(f"task {task['ID']} has not been scheduled")
             elif node and node.daemon and node.daemon.is_silent:
@@ -708,156 +762,6 @@ class Swarm(Thing):
             text = INCOMPLETE_LOG.format(reasons=", ".join(missing))
             content += _frame("error", text, has_terminal)
         return Log(content, ends)
-
-
-class Service(Thing):
-    """A service and its tasks, as an orchestrator without surprises would place them."""
-
-    def __init__(self, swarm: Swarm, service_id: str, spec: Document) -> None:
-        super().__init__(swarm, service_id, spec)
-        self.previous: Document | None = None
-        self.update_status: Document | None = None
-        self.tasks: list[Document] = []
-
-    def document(self) -> Document:
-        document = {
-            **super().document(),
-            "CreatedAt": "2026-01-01T00:00:00.000000000Z",
-            "UpdatedAt": "2026-01-01T00:00:00.000000000Z",
-            "Endpoint": {"Spec": self.spec.get("EndpointSpec") or {}},
-        }
-        if self.previous is not None:
-            document["PreviousSpec"] = self.previous
-        if self.update_status is not None:
-            document["UpdateStatus"] = self.update_status
-        return document
-
-    def key(self) -> Document:
-        """What makes a task dirty when it differs; written defaults count (swarmkit task.go)."""
-        return {"Task": self.spec["TaskTemplate"], "Endpoint": self.spec.get("EndpointSpec")}
-
-    def is_current(self, task: Document) -> bool:
-        return task["key"] == self.key()
-
-    def place_tasks(self) -> None:
-        wanted = self.wanted_slots()
-        for task in self.tasks:
-            place = (task.get("Slot"), task.get("NodeID") if self.is_global() else None)
-            if task["DesiredState"] != "running":
-                continue
-            if place in wanted and self.is_current(task) and self.can_stay(task):
-                wanted.remove(place)
-            else:
-                task["DesiredState"] = "shutdown"
-                if task["Status"]["State"] in ("running", "preparing", "pending"):
-                    self.become(task, "shutdown")
-        for slot, node_id in wanted:
-            self.start(slot, node_id)
-
-    def can_stay(self, task: Document) -> bool:
-        node = next((node for node in self.swarm.nodes if node.id == task.get("NodeID")), None)
-        if node is None:
-            return not self.eligible()
-        return node.state == "ready" and node.spec["Availability"] != "drain"
-
-    def become(self, task: Document, state: str, error: str = "") -> None:
-        container = task.get("Status", {}).get("ContainerStatus")
-        if state == "running":
-            container = {"ContainerID": self.swarm.world.identifier(64), "PID": 1, "ExitCode": 0}
-        task["Status"] = {"Timestamp": self.swarm.world.timestamp(), "State": state}
-        if container:
-            task["Status"]["ContainerStatus"] = container
-        if error:
-            task["Status"]["Err"] = error
-
-    def is_global(self) -> bool:
-        return "Global" in self.spec["Mode"]
-
-    def eligible(self) -> list[Node]:
-        constraints = (self.spec["TaskTemplate"].get("Placement") or {}).get("Constraints") or []
-        return [
-            node
-            for node in self.swarm.nodes
-            if node.state == "ready"
-            and node.spec["Availability"] == "active"
-            and all(_meets(node, constraint) for constraint in constraints)
-        ]
-
-    def wanted_slots(self) -> list[tuple[int | None, str | None]]:
-        if self.is_global():
-            return [(None, node.id) for node in self.eligible()]
-        return [(slot + 1, None) for slot in range(self.spec["Mode"]["Replicated"]["Replicas"])]
-
-    def start(self, slot: int | None, node_id: str | None) -> None:
-        world = self.swarm.world
-        self.swarm.index += 1
-        task: Document = {
-            "ID": world.identifier(),
-            "Version": {"Index": self.swarm.index},
-            "CreatedAt": world.timestamp(),
-            "ServiceID": self.id,
-            "Spec": copy.deepcopy(self.spec["TaskTemplate"]),
-            "DesiredState": "running",
-            "key": copy.deepcopy(self.key()),
-            "log": [],
-        }
-        if slot is not None:
-            task["Slot"] = slot
-        self.tasks.append(task)
-        eligible = self.eligible()
-        if not eligible:
-            count = len(self.swarm.nodes)
-            reason = f"no suitable node (scheduling constraints not satisfied on {count} nodes)"
-            self.become(task, "pending", reason)
-            return
-        task["NodeID"] = node_id or eligible[(slot or 0) % len(eligible)].id
-        self.become(task, "preparing")
-        world.later(world.delays.task, lambda: self.run(task))
-
-    def run(self, task: Document) -> None:
-        if task["Status"]["State"] != "preparing":
-            return
-        image = task["Spec"]["ContainerSpec"]["Image"].partition("@")[0]
-        error = self.swarm.world.broken_images.get(image)
-        if error:
-            self.become(task, "rejected", error)
-            self.fail_update(task)
-        else:
-            self.become(task, "running")
-            for stream, text in self.swarm.world.output.get(image, ()):
-                task["log"].append((self.swarm.world.timestamp(), stream, text))
-
-    def begin_update(self) -> None:
-        """Called when the spec has changed: tasks that differ from it are replaced."""
-        live = [task for task in self.tasks if task["DesiredState"] == "running"]
-        if all(self.is_current(task) for task in live):
-            self.place_tasks()
-            return
-        self.update_status = {"State": "updating", "Message": "update in progress"}
-        version = self.version
-
-        def complete() -> None:
-            if self.version == version and self.update_status == under_way:
-                self.update_status = {"State": "completed", "Message": "update completed"}
-
-        under_way = self.update_status
-        monitor = (self.spec.get("UpdateConfig") or {}).get("Monitor") or 5 * 10**9
-        self.place_tasks()
-        self.swarm.world.later(self.swarm.world.delays.task + monitor / 10**9, complete)
-
-    def fail_update(self, task: Document) -> None:
-        """What the updater does with a failed task: pause, unless it is to roll back."""
-        if (self.update_status or {}).get("State") != "updating":
-            return
-        action = (self.spec.get("UpdateConfig") or {}).get("FailureAction") or "pause"
-        reason = f"due to failure or early termination of task {task['ID']}"
-        if action == "rollback" and self.previous is not None:
-            self.spec, self.previous = self.previous, None
-            self.touch()
-            self.update_status = {"State": "rollback_completed", "Message": "rollback completed"}
-            self.place_tasks()
-        elif action == "pause":
-            self.update_status = {"State": "paused", "Message": f"update paused {reason}"}
 
 
 class Daemon:
@@ -941,6 +845,8 @@ class Daemon:
             raise requests.exceptions.ConnectionError("Connection refused")
         path = re.sub(r"^/v\d+\.\d+", "", urlsplit(url).path)
         query = {name: str(value) for name, value in (params or {}).items()}
+        # The one header that counts.
+        query[AUTH] = (headers or {}).get(AUTH) or ""
         body = copy.deepcopy(json)
         try:
             status, result = self._dispatch(method, path, query, body)
@@ -1040,7 +946,7 @@ class Daemon:
         if self.has_locked_state:
             self.has_locked_state = False
             raise Refusal(503, LOCKED)
-        self.swarm = Swarm(self.world, body)
+        self.swarm = Swarm(self.world, body, self.api_version)
         self.node = self.swarm.admit(self, body, "manager")
         self.state = "active"
         return self.node.id
@@ -1148,10 +1054,10 @@ class Daemon:
         return service
 
     def create_service(self, query: Mapping[str, str], body: Document) -> Document:
-        return self.writing().create_service(body)
+        return self.writing().create_service(body, query[AUTH])
 
     def update_service(self, query: Mapping[str, str], body: Document, reference: str) -> Document:
-        return self.writing().update_service(reference, query, body)
+        return self.writing().update_service(reference, query, body, query[AUTH])
 
     def remove_service(self, query: Mapping[str, str], body: Any, reference: str) -> None:
         self.writing().remove_service(reference)
@@ -1166,7 +1072,7 @@ class Daemon:
         for reference in wanted or ():
             swarm.service(reference)
         return [
-            {k: v for k, v in task.items() if k not in ("key", "log")}
+            shown(task)
             for service in (*swarm.services, *swarm.remains)
             if wanted is None or {service.id, service.spec["Name"]} & set(wanted)
             for task in service.tasks
@@ -1191,6 +1097,26 @@ class Daemon:
             if tasks:
                 return swarm.log(service, tasks, query)
         raise Refusal(404, f"task {reference} not found")
+
+    # What services refer to
+
+    def get_distribution(self, query: Mapping[str, str], name: str) -> Document:
+        return self.world.registry.tell(name, query[AUTH])
+
+    def create_network(self, query: Mapping[str, str], body: Document) -> Document:
+        return {"Id": self.writing().add_network(body["Name"])["Id"]}
+
+    def create_secret(self, query: Mapping[str, str], body: Document) -> Document:
+        return {"ID": self.writing().add_file("Secret", body).id}
+
+    def create_config(self, query: Mapping[str, str], body: Document) -> Document:
+        return {"ID": self.writing().add_file("Config", body).id}
+
+    def get_secrets(self, query: Mapping[str, str]) -> list[Document]:
+        return [thing.document() for thing in self.reading().files["Secret"]]
+
+    def get_configs(self, query: Mapping[str, str]) -> list[Document]:
+        return [thing.document() for thing in self.reading().files["Config"]]
 
     def get_networks(self, query: Mapping[str, str]) -> list[Document]:
         swarm = self.swarm if self.node and self.node.is_manager else None
@@ -1225,6 +1151,12 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/services/([^/]+)/logs", Daemon.get_service_logs),
     ("GET", "/tasks", Daemon.get_tasks),
     ("GET", "/tasks/([^/]+)/logs", Daemon.get_task_logs),
+    ("GET", "/distribution/(.+)/json", Daemon.get_distribution),
+    ("POST", "/networks/create", Daemon.create_network),
+    ("POST", "/secrets/create", Daemon.create_secret),
+    ("POST", "/configs/create", Daemon.create_config),
+    ("GET", "/secrets", Daemon.get_secrets),
+    ("GET", "/configs", Daemon.get_configs),
     ("GET", "/networks", Daemon.get_networks),
 )
 
@@ -1372,18 +1304,6 @@ _SERVICE_FILTERS: dict[str, Callable[[Service, str], bool]] = {
     "mode": lambda service, value: value.capitalize() in service.spec["Mode"],
     "label": _has_label,
 }
-
-
-def _meets(node: Node, constraint: str) -> bool:
-    key, operator, value = re.split(r"\s*(==|!=)\s*", constraint.strip())
-    actual = {
-        "node.role": "manager" if node.is_manager else "worker",
-        "node.hostname": node.hostname,
-        "node.id": node.id,
-    }.get(key)
-    if key.startswith("node.labels."):
-        actual = node.spec["Labels"].get(key[len("node.labels.") :], "")
-    return (actual == value) is (operator == "==")
 
 
 def _dump(document: Any) -> bytes:

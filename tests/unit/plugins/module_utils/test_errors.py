@@ -9,12 +9,13 @@ import pytest
 from ansible_collections.shoal.swarm.plugins.module_utils import _errors
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import EngineError, from_engine
 from ansible_collections.shoal.swarm.tests.unit import memory_swarm as texts
+from ansible_collections.shoal.swarm.tests.unit.memory_store import OUT_OF_SEQUENCE
 
 
 @pytest.mark.parametrize(
     ("status", "text", "kind"),
     [
-        (500, texts.OUT_OF_SEQUENCE, _errors.OutOfSequence),
+        (500, OUT_OF_SEQUENCE, _errors.OutOfSequence),
         (503, texts.NOT_MANAGER, _errors.NotManager),
         (503, texts.WORKER, _errors.NotManager),
         (503, texts.NOT_PART, _errors.NotManager),

@@ -23,6 +23,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._client import (
     Connection,
     Engine,
     connect,
+    version_tuple,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     EngineError,
@@ -38,7 +39,9 @@ from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     Verdict,
     wait_until,
 )
+from ansible_collections.shoal.swarm.tests.unit import memory_spec, service_options
 from ansible_collections.shoal.swarm.tests.unit import memory_swarm as memory
+from ansible_collections.shoal.swarm.tests.unit.memory_store import OUT_OF_SEQUENCE
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
     SERVICE_DEFAULTS,
     World,
@@ -247,11 +250,11 @@ def test_autolock_needs_both_of_its_fields_at_init(rig: Rig) -> None:
 @hosts(1)
 def test_an_update_with_an_old_version_is_out_of_sequence(rig: Rig) -> None:
     swarm = rig.init().swarm()
-    assert refusal(rig[0].swarm_update, 1, swarm["Spec"]) == (500, memory.OUT_OF_SEQUENCE)
+    assert refusal(rig[0].swarm_update, 1, swarm["Spec"]) == (500, OUT_OF_SEQUENCE)
     (node,) = rig[0].nodes()
     assert refusal(rig[0].node_update, node["ID"], 1, node["Spec"]) == (
         500,
-        memory.OUT_OF_SEQUENCE,
+        OUT_OF_SEQUENCE,
     )
 
 
@@ -597,8 +600,22 @@ def test_a_service_is_stored_with_few_defaults(rig: Rig) -> None:
     assert service["Endpoint"] == {"Spec": {}}
     assert "PreviousSpec" not in service
     assert "UpdateStatus" not in service
-    (task,) = rig[0].tasks({"service": ["web"]})
+    task = rig[0].tasks({"service": ["web"]})[0]
     assert (task["Slot"], task["ServiceID"]) == (1, service_id)
+
+
+@hosts(1)
+def test_of_a_spec_is_stored_what_the_engine_knows_in_its_own_form(rig: Rig) -> None:
+    ids = service_options.prepare(rig.init())
+    for entry in service_options.entries():
+        if version_tuple(entry.needs) > version_tuple(rig[0].api_version):
+            continue
+        body = service_options.raw_spec(entry, ids)
+        body["TaskTemplate"]["ContainerSpec"]["Image"] = NOWHERE
+        rig[0].service_create(body)
+        stored = rig[0].service("web")["Spec"]
+        rig[0].service_remove("web")
+        assert stored == memory_spec.kept(body, rig[0].api_version), str(entry)
 
 
 @hosts(1)
@@ -619,7 +636,7 @@ def test_a_service_update_that_changes_nothing_costs_the_target_of_the_rollback(
     assert after["PreviousSpec"] == before["Spec"] == after["Spec"]
     assert refusal(rig[0].service_update, before["ID"], 1, before["Spec"]) == (
         500,
-        memory.OUT_OF_SEQUENCE,
+        OUT_OF_SEQUENCE,
     )
 
 

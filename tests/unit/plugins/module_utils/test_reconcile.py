@@ -31,10 +31,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     settled_membership,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict
+from ansible_collections.shoal.swarm.tests.unit.memory_store import Refusal
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
     Daemon,
     Fault,
-    Refusal,
     World,
     answer_lost,
     conflict,

@@ -28,6 +28,21 @@ attributes:
       - shoal.swarm.swarm
 """
 
+    # Modules with an action plugin of their name, which shows their wait.
+    WATCHED = r"""
+options: {}
+attributes:
+  action:
+    support: full
+    description:
+      - While it waits, the controller shows how it goes, on standard error. On a terminal that is a
+        picture that changes, elsewhere a line for each change.
+      - Nothing is shown with C(no_log), and nothing with C(async).
+  async:
+    support: full
+    description: Can be run with C(async). The module then waits on the host itself.
+"""
+
     # Modules that only read.
     INFO = r"""
 options: {}

@@ -23,11 +23,3 @@ options:
     type: int
     default: 120
 """
-
-    # Modules whose wait the action plugin of the same name shows.
-    WATCH = r"""
-options:
-  _watch:
-    description: Not for tasks. The module's action plugin, which shows the wait, needs it.
-    type: dict
-"""

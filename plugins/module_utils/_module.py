@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
@@ -31,6 +32,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     PACE,
+    WATCH_VARIABLE,
+    WATCHED,
     Section,
     Waited,
     Watch,
@@ -74,10 +77,6 @@ WAIT_ARGUMENTS: dict[str, dict[str, Any]] = {
     "wait": {"type": "bool", "default": True},
     "wait_timeout": {"type": "int", "default": 120},
 }
-# For the action plugin, which shows a wait and so cuts it into slices: `Watch` as it travels. The
-# module without it (with async, say) waits by itself.
-WATCH_ARGUMENTS: dict[str, dict[str, Any]] = {"_watch": {"type": "dict"}}
-
 UseCase = Callable[[Engine, Mapping[str, Any], Run], tuple[Outcome[Any], dict[str, Any]]]
 
 
@@ -95,9 +94,10 @@ def run(module: AnsibleModule, use_case: UseCase, wait_on: UseCase | None = None
     """Carry out a task that changes things, and leave by the one door there is.
 
     `wait_on` takes up a wait that `use_case` began in an earlier execution, and writes nothing.
+    Where nobody watches (with async, say) the module waits by itself.
     """
-    given = module.params.get("_watch")
-    watch = None if given is None else Watch(**given)
+    given = os.environ.get(WATCH_VARIABLE)
+    watch = Watch(**json.loads(given)) if given and wait_on else None
     how = Run(check_mode=module.check_mode, watch=watch)
     carry_out = wait_on if wait_on and how.subject else use_case
     try:
@@ -128,7 +128,7 @@ def run(module: AnsibleModule, use_case: UseCase, wait_on: UseCase | None = None
 
 def _report(waited: Waited) -> dict[str, Any]:
     """What the action plugin shows, and gives to the next execution."""
-    return {"_watch": {**asdict(waited), "shown": fingerprint(waited.view)}}
+    return {WATCHED: {**asdict(waited), "shown": fingerprint(waited.view)}}
 
 
 def inform(

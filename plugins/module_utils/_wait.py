@@ -24,6 +24,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     Unreachable,
 )
 
+# How a `Watch` comes from the controller: as JSON in the environment, as it is no option of a task.
+WATCH_VARIABLE = "SHOAL_SWARM_WATCH"
+# What of the result goes back to it.
+WATCHED = "_watched"
+
 # A watched wait shows what is new at most this often, and lets the controller know that it is
 # still there at least that often. In seconds.
 PACE = 1.0

@@ -27,8 +27,8 @@ author:
 extends_documentation_fragment:
   - shoal.swarm._connection
   - shoal.swarm._wait
-  - shoal.swarm._wait.watch
   - shoal.swarm._attributes
+  - shoal.swarm._attributes.watched
 options:
   name:
     description: The service's name. It cannot be changed.
@@ -970,7 +970,6 @@ tasks:
 
 from ansible_collections.shoal.swarm.plugins.module_utils._module import (
     WAIT_ARGUMENTS,
-    WATCH_ARGUMENTS,
     make_module,
     run,
 )
@@ -1007,7 +1006,6 @@ def main() -> None:
             "on_rollback": {"type": "str", "default": FAIL, "choices": [FAIL, ACCEPT]},
             "spec": {"type": "dict"},
             **WAIT_ARGUMENTS,
-            **WATCH_ARGUMENTS,
             **argument_spec(ROWS),
         }
     )

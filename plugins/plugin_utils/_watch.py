@@ -10,6 +10,7 @@ The module carries out the task in its first execution and only looks in the lat
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,11 +20,16 @@ from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailur
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock, Section, View
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
+    WATCH_VARIABLE,
+    WATCHED,
+    Clock,
+    Section,
+    View,
+)
 
 Document = dict[str, Any]
 
-WATCH = "_watch"
 # What only the first execution can tell, which alone has written.
 OF_THE_FIRST = ("changed", "diff", "changes")
 RETRY_SECONDS = 1.0
@@ -42,17 +48,22 @@ def run_watched(action: ActionBase, arguments: Mapping[str, Any], task_vars: Doc
     # As ansible.builtin's own actions do it.
     wrap_async = bool(task.async_val) and not action._connection.has_native_async
 
-    def execute(more: Mapping[str, Any]) -> Document:
-        given = {name: value for name, value in arguments.items() if name != WATCH}
-        result = action._execute_module(
-            module_args={**given, **more}, task_vars=task_vars, wrap_async=wrap_async
+    def execute() -> Document:
+        return action._execute_module(
+            module_args=dict(arguments), task_vars=task_vars, wrap_async=wrap_async
         )
-        result.get("invocation", {}).get("module_args", {}).pop(WATCH, None)
-        return result
+
+    def execute_slice(state: Document) -> Document:
+        variable = {WATCH_VARIABLE: json.dumps(state)}
+        task.environment.append(variable)
+        try:
+            return execute()
+        finally:
+            task.environment.remove(variable)
 
     if task.async_val or task.no_log:
-        return execute({})
-    return watch(lambda state: execute({WATCH: state}), Screen(action, task_vars).show, Clock())
+        return execute()
+    return watch(execute_slice, Screen(action, task_vars).show, Clock())
 
 
 def watch(
@@ -63,7 +74,7 @@ def watch(
     Time runs here: what a connection takes, or a lost one, counts as waiting.
     """
     first = result = execute({})
-    waited = result.pop(WATCH, None)
+    waited = result.pop(WATCHED, None)
     if waited is None or waited["done"]:
         return first
     deadline = clock.now() + waited["remaining"]
@@ -81,7 +92,7 @@ def watch(
             view, waited = LOST, {**waited, "shown": None}
             clock.sleep(RETRY_SECONDS)
             continue
-        waited = result.pop(WATCH, None)
+        waited = result.pop(WATCHED, None)
         if waited is None:
             return {**result, **_warnings(first, result)}
         view = _view(waited)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
 from ansible import constants
@@ -41,6 +42,7 @@ class Controller:
     wrapped: list[bool] = field(default_factory=list)
     shown: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     check_mode: bool = False
+    environment: list[dict[str, str]] = field(default_factory=list)
     connection: Any = field(
         default_factory=lambda: SimpleNamespace(
             has_native_async=False, _shell=SimpleNamespace(tmpdir="/tmp"), transport="ssh"
@@ -51,7 +53,8 @@ class Controller:
         task = Task()
         task.action = "shoal.swarm.service"
         task.args = {"docker_host": self.docker_host, **arguments}
-        for keyword, value in keywords.items():
+        # As Ansible leaves it where a task has none.
+        for keyword, value in {"environment": [], **keywords}.items():
             setattr(task, keyword, value)
         loader = DataLoader()
         action = ActionModule(
@@ -60,17 +63,23 @@ class Controller:
         action._execute_module = self.execute  # type: ignore[assignment,method-assign]
         variables = {"inventory_hostname": "node1", "ansible_play_batch": ["node1"]}
         self.check_mode = bool(task.check_mode)
-        return action.run(task_vars=variables)
+        self.environment = task.environment
+        result = action.run(task_vars=variables)
+        # The task's own is as it was.
+        assert task.environment == keywords.get("environment", [])
+        return result
 
     def execute(
         self, module_args: dict[str, Any], task_vars: dict[str, Any], wrap_async: bool
     ) -> dict[str, Any]:
         assert task_vars["inventory_hostname"] == "node1"
-        self.executed.append(module_args)
+        environment = {name: value for part in self.environment for name, value in part.items()}
+        self.executed.append(environment)
         self.wrapped.append(wrap_async)
         if wrap_async:
             return {"ansible_job_id": "j1", "started": 1, "finished": 0}
-        return run("service", None, self.check_mode, **module_args)
+        with mock.patch.dict(os.environ, environment):
+            return run("service", None, self.check_mode, **module_args)
 
     def display(self, message: str, **how: Any) -> None:
         # The module's own warnings come from another process, where it is one.
@@ -111,7 +120,7 @@ def test_a_wait_is_shown_and_the_result_is_that_of_the_module(controller: Contro
     assert result["changed"] is True
     assert [change["action"] for change in result["changes"]] == ["create service web"]
     assert [task["state"] for task in result["tasks"]] == ["running"]
-    assert "_watch" not in str(result)
+    assert _wait.WATCHED not in result
 
 
 def test_where_nothing_is_to_do_it_is_one_execution_and_silence(controller: Controller) -> None:
@@ -139,7 +148,7 @@ def test_a_task_without_log_shows_nothing_and_the_module_waits_by_itself(
 ) -> None:
     result = controller.act(WEB, no_log=True)
     assert [task["state"] for task in result["tasks"]] == ["running"]
-    assert [set(arguments) & {"_watch"} for arguments in controller.executed] == [set()]
+    assert controller.executed == [{}]
     assert controller.shown == []
 
 
@@ -149,7 +158,7 @@ def test_with_async_the_module_is_handed_over(native: bool, controller: Controll
     result = controller.act(WEB, async_val=60)
     assert controller.wrapped == [not native]
     assert ("ansible_job_id" in result) is not native
-    assert "_watch" not in controller.executed[0]
+    assert controller.executed == [{}]
     assert controller.shown == []
 
 
@@ -158,9 +167,12 @@ def test_the_host_of_a_task_that_is_delegated_is_both(controller: Controller) ->
     assert controller.lines[0].startswith("[node1 -> manager1] service web: 0 of 1")
 
 
-def test_nobody_else_can_watch(controller: Controller) -> None:
-    controller.act({**WEB, "wait": False, "_watch": {"subject": {"service_id": "x"}}})
-    assert controller.executed[0]["_watch"] == {}
+def test_the_tasks_own_environment_is_there_each_time(controller: Controller) -> None:
+    controller.act(WEB, environment=[{"DOCKER_TIMEOUT": "20"}])
+    assert [environment["DOCKER_TIMEOUT"] for environment in controller.executed] == ["20"] * len(
+        controller.executed
+    )
+    assert len(controller.executed) > 1
 
 
 def test_a_failure_is_the_modules(controller: Controller) -> None:

@@ -6,7 +6,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -19,6 +22,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service impo
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     SLICE,
+    WATCH_VARIABLE,
+    WATCHED,
     Waited,
     Watch,
     fingerprint,
@@ -165,9 +170,14 @@ def test_what_one_execution_prints_is_what_the_next_one_takes() -> None:
         run("swarm_init", docker_host)
         world.delays.task = 20
         given = {"name": "web", "image": "web:1", "update_config": {"monitor": "0s"}}
-        result = run("service", docker_host, **given, _watch={})
+
+        def execute(state: dict[str, Any]) -> dict[str, Any]:
+            with mock.patch.dict(os.environ, {WATCH_VARIABLE: json.dumps(state)}):
+                return run("service", docker_host, **given)
+
+        result = execute({})
         assert result["changed"] is True
-        seen = result["_watch"]
+        seen = result[WATCHED]
         assert seen["done"] is False
         assert 118 < seen["remaining"] < 120
         assert seen["view"] == [
@@ -181,20 +191,20 @@ def test_what_one_execution_prints_is_what_the_next_one_takes() -> None:
 
         # An engine that restarts between two of them.
         host.is_up = False
-        result = run("service", docker_host, **given, _watch=state)
-        assert (result["changed"], result["_watch"]["done"]) == (False, False)
-        assert result["_watch"]["subject"] == state["subject"]
-        (section,) = result["_watch"]["view"]
+        result = execute(state)
+        assert (result["changed"], result[WATCHED]["done"]) == (False, False)
+        assert result[WATCHED]["subject"] == state["subject"]
+        (section,) = result[WATCHED]["view"]
         assert (section["title"], "does not answer" in section["text"]) == ("the engine", True)
-        result = run("service", docker_host, **given, _watch={**state, "remaining": 0})
+        result = execute({**state, "remaining": 0})
         assert result["failed"] is True
         assert "does not answer" in result["msg"]
         host.is_up = True
 
-        result = run("service", docker_host, **given, _watch=state)
-        while not result["_watch"]["done"]:
-            result = run("service", docker_host, **given, _watch=state)
+        result = execute(state)
+        while not result[WATCHED]["done"]:
+            result = execute(state)
         assert (result["changed"], result["changes"]) == (False, [])
         assert [task["state"] for task in result["tasks"]] == ["running"]
         # Without the action plugin the module waits by itself, and says nothing of it.
-        assert "_watch" not in run("service", docker_host, **given)
+        assert WATCHED not in run("service", docker_host, **given)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure
 
-from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock, Section, View
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import WATCHED, Clock, Section, View
 from ansible_collections.shoal.swarm.plugins.plugin_utils._watch import (
     LOST,
     change,
@@ -32,7 +32,7 @@ def view(text: str, **rows: str) -> View:
 def answer(view: View, remaining: float = 100, done: bool = False, **more: Any) -> dict[str, Any]:
     """What the module returns of a slice."""
     waited = {"done": done, "remaining": remaining, "subject": SUBJECT, "shown": hash(view)}
-    return {"changed": False, **more, "_watch": {**waited, "view": [asdict(s) for s in view]}}
+    return {"changed": False, **more, WATCHED: {**waited, "view": [asdict(s) for s in view]}}
 
 
 Answers = list[dict[str, Any] | Exception]
@@ -76,7 +76,7 @@ OFFLINE = AnsibleConnectionFailure("Connection refused")
     ],
 )
 def test_what_needs_no_wait_is_executed_once_and_shows_nothing(result: dict[str, Any]) -> None:
-    expected = {name: value for name, value in result.items() if name != "_watch"}
+    expected = {name: value for name, value in result.items() if name != WATCHED}
     target = Target(result)
     assert target.watch() == expected
     assert target.asked == [{}]

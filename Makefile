@@ -16,7 +16,7 @@ COLLECTION := .ansible/collections/ansible_collections/shoal/swarm
 MOLECULE := $(patsubst molecule/%/molecule.yml,molecule-%,$(wildcard $(MOLECULE_GLOB)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint types sanity units build molecule test demo bench lab lab-down clean
+.PHONY: help venv lint types sanity units build molecule test faults demo bench lab lab-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ molecule-%: venv ## one scenario
 
 test: venv ## all of the above
 	python .ci/steps.py lint types sanity units build $(MOLECULE)
+
+faults: venv ## hosts that are killed in the middle of an update, and what else takes long
+	PYTEST_ADDOPTS="-m faults" molecule test --scenario-name service
 
 demo: lab ## a swarm on five hosts of the lab, with redis spread over it
 	ansible-playbook -i inventory/lab playbooks/site.yml

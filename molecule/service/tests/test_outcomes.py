@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from conftest import Engine
 
-SHORT = 12
+SHORT = 8
 DIES = "sh -c 'echo first line; echo out of luck >&2; exit 3'"
 # Lives longer than the monitor, or does not.
 QUICK = {"monitor": "2s"}

@@ -20,6 +20,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_info
     gather,
     summary,
 )
+from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon, World
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import module, params
 
@@ -188,12 +189,40 @@ def test_an_update_is_told_and_the_tasks_that_were_replaced_on_request(world: Wo
     assert web["update_status"]["state"] == "paused"
     assert web["update_status"]["message"].startswith("update paused due to failure")
     assert web["has_previous_spec"] is True
-    assert {task["error"] for task in web["tasks"]} == {"No such image: web:9"}
     assert (web["desired"], web["running"], len(web["tasks"])) == (3, 0, 3)
+    # They wait for their turn, and those before them tell why.
+    assert {task["error"] for task in web["tasks"]} == {""}
     (web,) = info(host, name="web", tasks="all")["services"]
-    told = [(task["name"], task["image"], task["desired_state"]) for task in web["tasks"]]
-    assert told[:2] == [("web.1", "web:9", "running"), ("web.1", "web:1", "shutdown")]
-    assert len(told) == 6
+    told = [(task["name"], task["image"], task["state"], task["error"]) for task in web["tasks"]]
+    assert told[:3] == [
+        ("web.1", "web:9", "ready", ""),
+        ("web.1", "web:9", "rejected", "No such image: web:9"),
+        ("web.1", "web:1", "shutdown", ""),
+    ]
+    assert [name for name, *_rest in told] == [
+        f"web.{slot}" for slot in (1, 1, 1, 2, 2, 2, 3, 3, 3)
+    ]
+
+
+def test_a_job_is_told_while_it_runs_and_when_it_is_done(world: World) -> None:
+    host = world.daemons[0]
+    world.endings["job:1"] = Ending(codes=(3, 0), after=10)
+    mode = {"ReplicatedJob": {"MaxConcurrent": 2, "TotalCompletions": 3}}
+    job = spec("job", mode)
+    job["TaskTemplate"]["RestartPolicy"] = {"Condition": "on-failure", "Delay": 1}
+    host.engine.service_create(job)
+
+    def counts() -> tuple[str, int, int, int]:
+        (told,) = info(host, name="job")["services"]
+        return told["mode"], told["desired"], told["running"], told["completed"]
+
+    assert counts() == ("replicated-job", 3, 2, 0)
+    for _second in range(120):
+        world.sleep(1)
+    assert counts() == ("replicated-job", 3, 0, 3)
+    (told,) = info(host, name="job", tasks="all")["services"]
+    codes = [(task["slot"], task["exit_code"]) for task in told["tasks"]]
+    assert codes == [(0, 0), (0, 3), (1, 0), (1, 3), (2, 0), (2, 3)]
 
 
 def test_only_a_manager_can_tell_and_the_others_say_so(world: World) -> None:

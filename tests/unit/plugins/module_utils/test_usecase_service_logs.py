@@ -15,6 +15,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_logs
     gather,
     last_lines,
 )
+from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon, World
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import module, params
 
@@ -112,6 +113,19 @@ def test_a_task_is_asked_for_by_its_id_or_by_its_beginning(manager: Daemon) -> N
     for given in (reference, reference[:12]):
         facts = logs(manager, task=given, tail=1)
         assert messages(facts) == [("web.2", "three")]
+
+
+def test_a_service_that_crashes_has_the_lines_of_each_of_its_tasks(manager: Daemon) -> None:
+    manager.world.endings["web:1"] = Ending(codes=(3,), after=1)
+    create(manager)
+    for _second in range(30):
+        manager.world.sleep(1)
+    facts = logs(manager, name="web", tail=1)
+    writers = [line["task_id"] for line in facts["lines"]]
+    assert len(writers) == len(set(writers)) > 2
+    assert {line["task"] for line in facts["lines"]} == {"web.1"}
+    assert facts["complete"] is True
+    assert last_lines(manager.engine, writers[0], 1) == ["three"]
 
 
 def test_a_terminal_writes_without_frames(manager: Daemon) -> None:

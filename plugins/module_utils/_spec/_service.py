@@ -14,6 +14,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service_kinds i
     CAPABILITIES,
     COMMAND,
     CONFIGS,
+    COUNT,
     ENVIRONMENT,
     GENERIC_RESOURCES,
     HEALTH_TEST,
@@ -105,7 +106,7 @@ def _choices(*choices: str) -> dict[str, Any]:
 
 def _update_rows(key: str, *failure_actions: str) -> tuple[Row, ...]:
     return (
-        Row("parallelism", INTEGER, (key, "Parallelism"), default=1),
+        Row("parallelism", COUNT, (key, "Parallelism"), default=1),
         Row("delay", DURATION, (key, "Delay")),
         Row(
             "failure_action",
@@ -130,8 +131,8 @@ def _update_rows(key: str, *failure_actions: str) -> tuple[Row, ...]:
 # API versions: moby api/docs/CHANGELOG.md and daemon/server/router/swarm/helpers.go.
 ROWS: tuple[Row, ...] = (
     Row("image", IMAGE, (*_CONTAINER, "Image")),
-    Row("replicas", INTEGER, ("Mode", "Replicated", "Replicas"), default=1),
-    Row("max_concurrent", INTEGER, ("Mode", "ReplicatedJob", "MaxConcurrent"), default=1),
+    Row("replicas", COUNT, ("Mode", "Replicated", "Replicas"), default=1),
+    Row("max_concurrent", COUNT, ("Mode", "ReplicatedJob", "MaxConcurrent"), default=1),
     Row("command", COMMAND, (*_CONTAINER, "Command")),
     Row("args", TEXTS, (*_CONTAINER, "Args")),
     Row("env", ENVIRONMENT, (*_CONTAINER, "Env")),
@@ -159,7 +160,7 @@ ROWS: tuple[Row, ...] = (
             Row("test", HEALTH_TEST, (*_HEALTH, "Test")),
             Row("interval", DURATION, (*_HEALTH, "Interval")),
             Row("timeout", DURATION, (*_HEALTH, "Timeout")),
-            Row("retries", INTEGER, (*_HEALTH, "Retries")),
+            Row("retries", COUNT, (*_HEALTH, "Retries")),
             Row("start_period", DURATION, (*_HEALTH, "StartPeriod")),
             Row("start_interval", DURATION, (*_HEALTH, "StartInterval"), since="1.44"),
         ),
@@ -189,7 +190,7 @@ ROWS: tuple[Row, ...] = (
         rows=(
             Row("constraints", TEXT_SET, (*_PLACEMENT, "Constraints")),
             Row("preferences", PREFERENCES, (*_PLACEMENT, "Preferences")),
-            Row("replicas_max_per_node", INTEGER, (*_PLACEMENT, "MaxReplicas"), since="1.40"),
+            Row("replicas_max_per_node", COUNT, (*_PLACEMENT, "MaxReplicas"), since="1.40"),
             Row("platforms", PLATFORMS, (*_PLACEMENT, "Platforms")),
         ),
     ),
@@ -303,7 +304,7 @@ ROWS: tuple[Row, ...] = (
                 argument=_choices("none", "on-failure", "any"),
             ),
             Row("delay", DURATION, (*_RESTART, "Delay"), default=_RESTART_DEFAULTS["Delay"]),
-            Row("max_attempts", INTEGER, (*_RESTART, "MaxAttempts")),
+            Row("max_attempts", COUNT, (*_RESTART, "MaxAttempts")),
             Row("window", DURATION, (*_RESTART, "Window")),
         ),
     ),

@@ -184,6 +184,8 @@ def _generic_resources(value: Any) -> list[dict[str, Any]]:
     resources = []
     for kind, count in pairs:
         try:
+            if not kind:
+                raise ValueError
             resources.append({"DiscreteResourceSpec": {"Kind": str(kind), "Value": int(count)}})
         except (TypeError, ValueError):
             raise InvalidOption(
@@ -196,6 +198,18 @@ def _generic_resources(value: Any) -> list[dict[str, Any]]:
 def _generic_resources_canonical(value: Sequence[Document] | None) -> list[tuple[str, int]]:
     discrete = [entry.get("DiscreteResourceSpec") or {} for entry in value or []]
     return sorted((entry.get("Kind", ""), entry.get("Value", 0)) for entry in discrete)
+
+
+def _part(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise InvalidOption(f"is a part of all, from 0 to 1, not {value:g}")
+    return value
+
+
+def _count(value: int) -> int:
+    if value < 0:
+        raise InvalidOption(f"is a number from 0 up, not {value}")
+    return value
 
 
 def _ratio(value: float) -> float:
@@ -211,7 +225,8 @@ GENERIC_RESOURCES = Kind(
     canonical=_generic_resources_canonical,
     empty=[],
 )
-RATIO = Kind("float", canonical=_ratio, empty=0)
+COUNT = Kind("int", to_api=_count, empty=0)
+RATIO = Kind("float", to_api=_part, canonical=_ratio, empty=0)
 # Where the engine tells "not given" from "no".
 TRISTATE = Kind("bool")
 
@@ -261,8 +276,8 @@ def _short_ports(text: str) -> list[dict[str, Any]]:
             + (": a service publishes on every address" if text.count(":") > 1 else "")
         )
     published, published_end, target, target_end, protocol = match.groups()
-    outside = _range(published, published_end)
-    inside = _range(target, target_end)
+    outside = _range(published, published_end, text)
+    inside = _range(target, target_end, text)
     if outside == [0]:
         outside *= len(inside)
     if len(outside) != len(inside):
@@ -273,9 +288,11 @@ def _short_ports(text: str) -> list[dict[str, Any]]:
     ]
 
 
-def _range(first: str | None, last: str | None) -> list[int]:
-    begin = int(first or 0)
-    return list(range(begin, int(last or begin) + 1))
+def _range(first: str | None, last: str | None, text: str) -> list[int]:
+    begin, end = int(first or 0), int(last or first or 0)
+    if begin > end:
+        raise InvalidOption(f"a range of ports begins with the lower one, not '{text}'")
+    return list(range(begin, end + 1))
 
 
 def _ports_canonical(value: Sequence[Document] | None) -> list[dict[str, Any]]:
@@ -459,6 +476,10 @@ _TMPFS_MODE = 0o1777
 
 
 def _mounts(value: Sequence[Document]) -> list[dict[str, Any]]:
+    targets = [given["target"] for given in value]
+    for target in targets:
+        if targets.count(target) > 1:
+            raise InvalidOption(f"two of them have the target {target}")
     return [_mount(given) for given in value]
 
 

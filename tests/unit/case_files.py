@@ -4,7 +4,7 @@
 
 """Read the case files: what is observed, with which options a task comes, what it plans.
 
-A case of `cases/MODULE.yml`:
+A case of `cases/MODULE.yml` or `cases/MODULE-SUBJECT.yml`:
 
     name       a sentence
     observed   a name under `observed` of the file, or what is said there itself:
@@ -14,14 +14,21 @@ A case of `cases/MODULE.yml`:
                  rotating_to  PEM text of the one that is to come
                  nodes        name -> parts of the node's spec
                  services     specs
-                 networks     names
+                 updates      specs that come after them, over the service of the name
+                 rolled_back  names of services that were rolled back by hand then
+                 networks, secrets, configs
+                              names
+                 registry     image -> digest; or down
+                 login        user name and password that the registry asks for
                  state        locked, pending, error: what has become of the first host
                  gone         hosts that were switched off
                  api_version  what the client speaks
     params     the task's options; `<name>` in a text is the node ID of that host, `<worker token>`
-               and `<manager token>` are the join tokens of the first host's swarm
+               and `<manager token>` are the join tokens of the first host's swarm, and
+               `<network NAME>`, `<secret NAME>` and `<config NAME>` are IDs
     plan       the actions in order, of `arguments` only what matters; [] where there is nothing
     again      changes: where the same task changes something again
+    warns      a text in a warning; without it there is none, where a registry is observed
     refused    instead of a plan: a text in the error
 """
 
@@ -34,7 +41,12 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon, World, laid_over
+from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
+    Daemon,
+    Registry,
+    World,
+    laid_over,
+)
 
 FOLDER = Path(__file__).parent / "cases"
 
@@ -48,6 +60,7 @@ class Case:
     plan: tuple[Mapping[str, Any], ...] = ()
     refused: str = ""
     changes_again: bool = False
+    warns: str = ""
 
 
 def cases() -> list[Case]:
@@ -59,7 +72,7 @@ def _of(file: Path) -> list[Case]:
     known = document["observed"]
     found, unused = [], set(known)
     for case in document["cases"]:
-        unknown = set(case) - {"name", "observed", "params", "plan", "refused", "again"}
+        unknown = set(case) - {"name", "observed", "params", "plan", "refused", "again", "warns"}
         assert not unknown, f"{file.name}: {case['name']}: {unknown}"
         assert ("plan" in case) != ("refused" in case), f"{file.name}: {case['name']}"
         observed = case["observed"]
@@ -68,13 +81,14 @@ def _of(file: Path) -> list[Case]:
             observed = known[observed]
         found.append(
             Case(
-                module=file.stem,
+                module=file.stem.partition("-")[0],
                 name=case["name"],
                 observed=observed,
                 params=case.get("params", {}),
                 plan=tuple(case.get("plan", ())),
                 refused=case.get("refused", ""),
                 changes_again=case.get("again") == "changes",
+                warns=case.get("warns", ""),
             )
         )
     assert not unused, f"{file.name}: {unused}"
@@ -123,8 +137,29 @@ def _settle_in(
         node.spec = laid_over(node.spec, spec)
     for name in observed.get("networks", ()):
         swarm.add_network(name)
+    for kind in swarm.files:
+        for name in observed.get(f"{kind.lower()}s", ()):
+            swarm.add_file(kind, {"Name": name, "Data": ""})
+    _set_up_registry(swarm.world.registry, observed)
     for spec in observed.get("services", ()):
-        founder.engine.service_create(spec)
+        founder.engine.service_create(with_names_resolved(spec, hosts))
+    for spec in observed.get("updates", ()):
+        service = founder.engine.service(spec["Name"])
+        founder.engine.service_update(service["ID"], service["Version"]["Index"], spec)
+    for name in observed.get("rolled_back", ()):
+        service = founder.engine.service(name)
+        version = service["Version"]["Index"]
+        founder.engine.service_rollback(service["ID"], version, service["Spec"])
+
+
+def _set_up_registry(registry: Registry, observed: Mapping[str, Any]) -> None:
+    known = observed.get("registry", {})
+    if known == "down":
+        registry.is_down = True
+    else:
+        registry.digests.update(known)
+    if "login" in observed:
+        registry.login = tuple(observed["login"])
 
 
 def _befall(host: Daemon, state: str) -> None:
@@ -150,6 +185,11 @@ def with_names_resolved(value: Any, hosts: list[Daemon]) -> Any:
             value = value.replace(f"<{host.name}>", host.node.id)
     swarms = [host.swarm for host in hosts if host.swarm]
     if swarms:
+        for network in swarms[0].networks:
+            value = value.replace(f"<network {network['Name']}>", network["Id"])
+        for kind, files in swarms[0].files.items():
+            for file in files:
+                value = value.replace(f"<{kind.lower()} {file.spec['Name']}>", file.id)
         tokens = swarms[0].tokens()
         value = value.replace("<worker token>", tokens["Worker"])
         value = value.replace("<manager token>", tokens["Manager"])

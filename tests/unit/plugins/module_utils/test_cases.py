@@ -18,6 +18,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._module import (
     WAIT_ARGUMENTS,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import ROWS
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase import (
     _service,
     _swarm_init,
@@ -47,7 +48,7 @@ CASES = cases()
 WITHOUT_A_DIFFERENCE = {
     "node": {"nodes"},
     "node_label": {"hostname", "labels_state", "labels_to_remove", "nodes"},
-    "service": {"name"},
+    "service": {"name", "resolve_image"},
     "swarm_init": {
         "check_addresses",
         "force",
@@ -57,6 +58,11 @@ WITHOUT_A_DIFFERENCE = {
         "unlock_key",
     },
     "swarm_join": {"check_addresses", "force", "join_token"},
+}
+# What has its own tests elsewhere: test_service_options.py, test_usecase_service.py.
+ELSEWHERE = {
+    "service": {row.name for row in ROWS}
+    | {"env_files", "on_rollback", "registry_auth", "with_registry_auth"}
 }
 
 
@@ -75,10 +81,10 @@ def versions(hosts: list[Daemon]) -> list[tuple[str, int]]:
 
 
 def covers(actual: Any, expected: Any) -> bool:
-    """Whether what is expected is there; what else is there does not matter."""
+    """Whether what is expected is there, and not there where that is null; the rest is the same."""
     if isinstance(expected, Mapping):
         return isinstance(actual, Mapping) and all(
-            name in actual and covers(actual[name], part) for name, part in expected.items()
+            covers(actual.get(name), part) for name, part in expected.items()
         )
     if isinstance(expected, list):
         return [*actual] == expected
@@ -105,6 +111,8 @@ def test_case(case: Case) -> None:
     ]
     for action, wanted in zip(planned.actions, expected):
         assert covers(action.arguments, wanted.get("arguments", {})), action.arguments
+    assert case.warns in "".join(planned.warnings)
+    assert "registry" not in case.observed or bool(planned.warnings) is bool(case.warns)
 
     applied = carry_out(case, hosts, check_mode=False)
     assert for_ansible(applied.actions) == for_ansible(planned.actions)
@@ -129,6 +137,7 @@ def described(action: Action) -> dict[str, Any]:
 @pytest.mark.parametrize("module", USE_CASES)
 def test_every_option_has_a_case_that_changes_and_one_that_does_not(module: str) -> None:
     own = set(arguments(module)) - set(CONNECTION_ARGUMENTS) - set(WAIT_ARGUMENTS)
+    own -= ELSEWHERE.get(module, set())
     changing, idle = set(), set()
     for case in CASES:
         if case.module != module:

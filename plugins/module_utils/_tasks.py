@@ -135,7 +135,7 @@ def count(service: Document, tasks: Iterable[Document], down: Collection[str]) -
     mode = mode_of(spec)
     tasks = list(of_last_run(service, tasks))
     alive = [task for task in tasks if task["DesiredState"] not in _OVER]
-    stored = spec["Mode"].get(MODES[mode]) or {}
+    stored = spec["Mode"].get(MODES.get(mode, mode)) or {}
     if mode == REPLICATED:
         desired = stored.get("Replicas", 1)
     elif mode == REPLICATED_JOB:

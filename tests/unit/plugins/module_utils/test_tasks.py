@@ -235,6 +235,8 @@ def ids(tasks: list[dict[str, Any]]) -> list[str]:
         (REPLICATED, [task(slot=1), task(slot=2, node="down")], Count(2, 1, 0)),
         # Who is not restarted after a good end is complete, and no job.
         (REPLICATED, [task("complete", "shutdown", slot=1)], Count(2, 0, 0)),
+        # A mode that is still to come.
+        ({"Elastic": {}}, [task()], Count(1, 1, 0)),
         (GLOBAL, [], Count(0, 0, 0)),
         (GLOBAL, [task(), task(node="n2"), task("failed", "shutdown")], Count(2, 2, 0)),
         # The last task of a node that was drained.

@@ -17,6 +17,7 @@ from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
     GLOBAL,
+    GLOBAL_JOB,
     JOBS,
     mode_of,
     monitor_seconds,
@@ -93,11 +94,13 @@ def _all_running(
     now: datetime,
     errors: str,
 ) -> Look:
+    dead = _given_up(spec, tasks, nodes)
     running, finished, wanted = _counts(spec, tasks, nodes)
+    if mode_of(spec) == GLOBAL:
+        wanted += dead
     if len(running) + finished != wanted:
         # While an update is under way the updater decides what a failed task means.
-        dead = 0 if update_state in IN_PROGRESS else _given_up(tasks)
-        if dead:
+        if dead and update_state not in IN_PROGRESS:
             return Look(
                 Verdict.FAILED, _joined(f"{dead} of {wanted} tasks have ended for good", errors)
             )
@@ -116,7 +119,7 @@ def _all_running(
 def _job_done(
     spec: Document, tasks: Sequence[Document], nodes: Sequence[Document], errors: str
 ) -> Look:
-    newest = _newest_of_slots(tasks)
+    newest = _newest_of_slots(spec, tasks)
     complete = sum(1 for task in newest if task["Status"]["State"] == COMPLETE)
     job = spec["Mode"].get("ReplicatedJob")
     if job is None:
@@ -127,7 +130,7 @@ def _job_done(
         total = _number(job.get("TotalCompletions"), _number(job.get("MaxConcurrent"), 1))
     if complete >= total:
         return Look(Verdict.DONE)
-    dead = _given_up(tasks)
+    dead = _failed_too_often(spec, tasks)
     if dead:
         return Look(
             Verdict.FAILED, _joined(f"{dead} of {total} tasks have failed for good", errors)
@@ -144,17 +147,19 @@ def _iteration(document: Document | None) -> int:
     return int(((document or {}).get("JobIteration") or {}).get("Index") or 0)
 
 
-def _slot(task: Document) -> Any:
-    return task.get("Slot") or task.get("NodeID")
-
-
-def _newest_of_slots(tasks: Sequence[Document]) -> list[Document]:
-    """Of each slot the task that is the most alive, of several dead ones the newest."""
-    slots: dict[Any, Document] = {}
+def _by_slot(spec: Document, tasks: Sequence[Document]) -> list[list[Document]]:
+    """The tasks of each slot, the most alive one first, of several dead ones the newest."""
+    # Without a number it is the node, but a job's first slot is number 0, which is left out.
+    place = "NodeID" if mode_of(spec) in (GLOBAL, GLOBAL_JOB) else "Slot"
+    slots: dict[Any, list[Document]] = {}
     newest_first = sorted(tasks, key=lambda task: task["Status"]["Timestamp"], reverse=True)
     for task in sorted(newest_first, key=_liveliness):
-        slots.setdefault(_slot(task), task)
+        slots.setdefault(task.get(place), []).append(task)
     return list(slots.values())
+
+
+def _newest_of_slots(spec: Document, tasks: Sequence[Document]) -> list[Document]:
+    return [slot[0] for slot in _by_slot(spec, tasks)]
 
 
 def _counts(
@@ -165,7 +170,7 @@ def _counts(
     replicated = spec["Mode"].get("Replicated")
     if replicated is not None:
         tasks = [task for task in tasks if task.get("NodeID") not in down]
-    newest = _newest_of_slots(tasks)
+    newest = _newest_of_slots(spec, tasks)
     running = [
         task
         for task in newest
@@ -173,9 +178,7 @@ def _counts(
         and task["DesiredState"] == RUNNING
         and task.get("NodeID") not in down
     ]
-    restart = (spec["TaskTemplate"].get("RestartPolicy") or {}).get("Condition")
-    # Who does not want it started again, has a task that may end.
-    may_finish = restart in ("none", "on-failure")
+    may_finish = _may_finish(spec)
     finished = sum(1 for t in newest if may_finish and t["Status"]["State"] == COMPLETE)
     if replicated is not None:
         return running, finished, _number(replicated.get("Replicas"), 1)
@@ -184,16 +187,53 @@ def _counts(
     return running, finished, len(meant - down - {None}) + finished
 
 
-def _given_up(tasks: Sequence[Document]) -> int:
-    """How many slots have failed and will not be started again.
+def _restart_policy(spec: Document) -> Document:
+    return spec["TaskTemplate"].get("RestartPolicy") or {}
+
+
+def _may_finish(spec: Document) -> bool:
+    """Who does not want a task started again that has ended well, has one that may end."""
+    return _restart_policy(spec).get("Condition") in ("none", "on-failure")
+
+
+def _given_up(spec: Document, tasks: Sequence[Document], nodes: Sequence[Document]) -> int:
+    """How many slots have ended badly and will not be started again.
 
     The swarm makes the next task of a slot together with its decision that the last one shall not
     run any more (swarmkit manager/orchestrator/restart), so a slot without one gets none.
     """
+    bad = FAILED if _may_finish(spec) else (*FAILED, COMPLETE)
+    # Nor does a node without one that shall have none.
+    is_global = mode_of(spec) == GLOBAL
+    usable = {node["ID"] for node in nodes if _is_usable(node)}
     return sum(
         1
-        for task in _newest_of_slots(tasks)
-        if task["Status"]["State"] in FAILED and task["DesiredState"] == "shutdown"
+        for task in _newest_of_slots(spec, tasks)
+        if task["Status"]["State"] in bad
+        and task["DesiredState"] == "shutdown"
+        and (not is_global or task.get("NodeID") in usable)
+    )
+
+
+def _is_usable(node: Document) -> bool:
+    return node["Status"]["State"] != "down" and node["Spec"].get("Availability") != "drain"
+
+
+def _failed_too_often(spec: Document, tasks: Sequence[Document]) -> int:
+    """How many slots of a job have failed more often than its restart policy allows.
+
+    The swarm fills such a slot again all the same, at once and without end, as it is empty
+    (manager/orchestrator/jobs; so seen on 26.1).
+    """
+    policy = _restart_policy(spec)
+    allowed = 0 if policy.get("Condition") == "none" else policy.get("MaxAttempts") or None
+    if allowed is None or policy.get("Window"):
+        return 0
+    return sum(
+        1
+        for slot in _by_slot(spec, tasks)
+        if slot[0]["Status"]["State"] != COMPLETE
+        and sum(task["Status"]["State"] in FAILED for task in slot) > allowed
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     engine_time,
+    newest_failure,
     service_converged,
     task_errors,
     tasks_gone,
@@ -18,11 +19,18 @@ from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
-NODES = [
-    {"ID": "n1", "Status": {"State": "ready"}, "Description": {"Hostname": "node1"}},
-    {"ID": "n2", "Status": {"State": "ready"}, "Description": {"Hostname": "node2"}},
-    {"ID": "n3", "Status": {"State": "down"}, "Description": {"Hostname": "node3"}},
-]
+
+
+def node(number: int, state: str = "ready", availability: str = "active") -> dict[str, Any]:
+    return {
+        "ID": f"n{number}",
+        "Spec": {"Availability": availability},
+        "Status": {"State": state},
+        "Description": {"Hostname": f"node{number}"},
+    }
+
+
+NODES = [node(1), node(2), node(3, state="down"), node(4, availability="drain")]
 
 
 def task(
@@ -32,13 +40,16 @@ def task(
     desired: str = "running",
     age: float = 60,
     error: str = "",
+    run: int = 0,
 ) -> dict[str, Any]:
     moment = NOW - timedelta(seconds=age)
     status = {"State": state, "Timestamp": f"{moment:%Y-%m-%dT%H:%M:%S.%f}000Z"}
     if error:
         status["Err"] = error
     document = {"ID": "t", "DesiredState": desired, "NodeID": node, "Status": status}
-    return document if slot is None else {**document, "Slot": slot}
+    # The API leaves out what is zero.
+    document["JobIteration"] = {"Index": run} if run else {}
+    return {**document, "Slot": slot} if slot else document
 
 
 def look(
@@ -47,16 +58,37 @@ def look(
     update: str = "",
     monitor: int | None = None,
     has_written: bool = True,
+    accepts_rollback: bool = False,
+    restart: dict[str, Any] | None = None,
 ) -> Look:
     """At a service of so many replicas, or at a global one where that is None."""
     mode = {"Global": {}} if replicas is None else {"Replicated": {"Replicas": replicas}}
     spec: dict[str, Any] = {"Name": "web", "Mode": mode, "TaskTemplate": {}}
+    if restart is not None:
+        spec["TaskTemplate"]["RestartPolicy"] = restart
     if monitor is not None:
         spec["UpdateConfig"] = {"Monitor": monitor}
     service: dict[str, Any] = {"ID": "s", "Spec": spec}
     if update:
         service["UpdateStatus"] = {"State": update, "Message": "says the engine"}
-    return service_converged(service, tasks, NODES, NOW, has_written)
+    return service_converged(service, tasks, NODES, NOW, has_written, accepts_rollback)
+
+
+def look_at_job(
+    tasks: list[dict[str, Any]],
+    total: int | None = 1,
+    run: int = 0,
+    restart: dict[str, Any] | None = None,
+) -> Look:
+    """At a job that shall complete so often, or once on each node where that is None."""
+    mode = {"GlobalJob": {}} if total is None else {"ReplicatedJob": {"TotalCompletions": total}}
+    template = {} if restart is None else {"RestartPolicy": restart}
+    service = {
+        "ID": "s",
+        "Spec": {"Name": "job", "Mode": mode, "TaskTemplate": template},
+        "JobStatus": {"JobIteration": {"Index": run} if run else {}},
+    }
+    return service_converged(service, tasks, NODES, NOW, has_written=True)
 
 
 DONE = Look(Verdict.DONE)
@@ -207,6 +239,249 @@ def test_a_rollback_that_is_history_is_no_failure_of_a_task_that_wrote_nothing()
 
 def test_an_update_that_is_paused_stays_a_failure_when_the_task_is_run_again() -> None:
     assert look([task("running")], update="paused", has_written=False).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(("accepts", "verdict"), [(True, Verdict.DONE), (False, Verdict.FAILED)])
+def test_a_rollback_is_a_success_where_the_task_accepts_it(accepts: bool, verdict: Verdict) -> None:
+    tasks = [task("running")]
+    assert look(tasks, update="rollback_completed", accepts_rollback=accepts).verdict is verdict
+
+
+@pytest.mark.parametrize("update", ["paused", "rollback_paused"])
+def test_a_pause_is_no_rollback_that_could_be_accepted(update: str) -> None:
+    seen = look([task("running")], update=update, accepts_rollback=True)
+    assert seen.verdict is Verdict.FAILED
+
+
+def test_a_rollback_that_is_accepted_must_run_as_well() -> None:
+    tasks = [task("failed", desired="shutdown", error="exit 1"), task("starting")]
+    assert look(tasks, update="rollback_completed", accepts_rollback=True) == waits(
+        "0 of 1 tasks are running; failed on node1: exit 1"
+    )
+
+
+# Tasks that end
+
+
+NONE, ON_FAILURE, ANY = ({"Condition": name} for name in ("none", "on-failure", "any"))
+ENDED = "its container has ended, with exit code 0"
+
+
+@pytest.mark.parametrize(
+    ("what", "seen", "verdict"),
+    [
+        (
+            "a task that may end has ended well",
+            look([task("complete", desired="shutdown")], restart=ON_FAILURE),
+            DONE,
+        ),
+        (
+            "and one that is never started again, too",
+            look([task("complete", desired="shutdown"), task("running", 2)], 2, restart=NONE),
+            DONE,
+        ),
+        (
+            "one that shall run for ever has no business to end",
+            look([task("complete", desired="shutdown"), task("ready", desired="ready")]),
+            waits(f"0 of 1 tasks are running; complete on node1: {ENDED}"),
+        ),
+        (
+            "nor where that is said",
+            look([task("complete", desired="shutdown"), task("starting")], restart=ANY),
+            waits(f"0 of 1 tasks are running; complete on node1: {ENDED}"),
+        ),
+        (
+            "it is not started again any more",
+            look([task("complete", desired="shutdown")] * 2, restart={**ANY, "MaxAttempts": 1}),
+            fails(f"1 of 1 tasks have ended for good; complete on node1: {ENDED}"),
+        ),
+        (
+            "one has failed, and shall not be started again",
+            look(
+                [task("failed", desired="shutdown", error="exit 7"), task("running", 2)],
+                2,
+                restart=NONE,
+            ),
+            fails("1 of 2 tasks have ended for good; failed on node1: exit 7"),
+        ),
+        (
+            "an image that is not there, tried as often as asked",
+            look(
+                [task("rejected", desired="shutdown", error="No such image: web:9")],
+                restart={**ON_FAILURE, "MaxAttempts": 1},
+            ),
+            fails("1 of 1 tasks have ended for good; rejected on node1: No such image: web:9"),
+        ),
+        (
+            "the task of one of two nodes has failed for good",
+            look(
+                [
+                    task("failed", None, desired="shutdown", error="exit 7"),
+                    task("running", None, "n2"),
+                ],
+                None,
+                restart=NONE,
+            ),
+            fails("1 of 2 tasks have ended for good; failed on node1: exit 7"),
+        ),
+        (
+            "a node is down or drained: what has failed there does not matter any more",
+            look(
+                [
+                    task("failed", None, "n3", desired="shutdown"),
+                    task("failed", None, "n4", desired="shutdown"),
+                    task("running", None),
+                ],
+                None,
+                restart=NONE,
+            ),
+            DONE,
+        ),
+        (
+            "what a failed task means to an update, the updater decides",
+            look(
+                [task("failed", desired="shutdown", error="exit 7")],
+                update="updating",
+                restart=NONE,
+            ),
+            waits("0 of 1 tasks are running; failed on node1: exit 7"),
+        ),
+    ],
+)
+def test_a_task_that_has_ended_is_what_the_restart_policy_says(
+    what: str, seen: Look, verdict: Look
+) -> None:
+    assert seen == verdict, what
+
+
+@pytest.mark.parametrize(
+    ("what", "seen", "verdict"),
+    [
+        ("nothing is there yet", look_at_job([]), waits("0 of 1 tasks are complete")),
+        ("its task runs", look_at_job([task("running", 0)]), waits("0 of 1 tasks are complete")),
+        (
+            "the first of two is done",
+            look_at_job([task("complete", 0), task("running", 1)], 2),
+            waits("1 of 2 tasks are complete"),
+        ),
+        (
+            "all are done, on whatever node, the monitor window does not matter",
+            look_at_job([task("complete", 0, age=0), task("complete", 1, "n3", age=0)], 2),
+            DONE,
+        ),
+        (
+            "what an earlier run has done does not count",
+            look_at_job([task("complete", 0), task("running", 0, run=1)], run=1),
+            waits("0 of 1 tasks are complete"),
+        ),
+        (
+            "a task has failed, and the next one is there on another node",
+            look_at_job(
+                [
+                    task("failed", 0, desired="shutdown", error="exit 1"),
+                    task("running", 0, "n2", desired="complete"),
+                ],
+                restart=ON_FAILURE,
+            ),
+            waits("0 of 1 tasks are complete; failed on node1: exit 1"),
+        ),
+        (
+            "a task has failed, and the next one has done it",
+            look_at_job(
+                [
+                    task("failed", 0, desired="shutdown", error="exit 1", age=9),
+                    task("complete", 0, "n2", desired="complete", age=5),
+                ],
+                restart=NONE,
+            ),
+            DONE,
+        ),
+        (
+            "a task has failed, and none should have been the next one",
+            look_at_job(
+                [
+                    task("failed", 0, desired="shutdown", error="exit 1", age=9),
+                    task("running", 0, "n2", desired="complete", age=5),
+                    task("complete", 1),
+                ],
+                2,
+                restart=NONE,
+            ),
+            fails("1 of 2 tasks have failed for good; failed on node1: exit 1"),
+        ),
+        (
+            "it may fail twice",
+            look_at_job(
+                [task("failed", 0, desired="shutdown", error="exit 1")] * 2,
+                restart={**ON_FAILURE, "MaxAttempts": 2},
+            ),
+            waits("0 of 1 tasks are complete; failed on node1: exit 1"),
+        ),
+        (
+            "it has failed three times",
+            look_at_job(
+                [task("failed", 0, desired="shutdown", error="exit 1")] * 3,
+                restart={**ON_FAILURE, "MaxAttempts": 2},
+            ),
+            fails("1 of 1 tasks have failed for good; failed on node1: exit 1"),
+        ),
+        (
+            "three slots have failed once each",
+            look_at_job(
+                [task("failed", slot, desired="shutdown", error="exit 1") for slot in range(3)],
+                3,
+                restart={**ON_FAILURE, "MaxAttempts": 2},
+            ),
+            waits("0 of 3 tasks are complete; failed on node1: exit 1"),
+        ),
+        (
+            "a job on each node, and none of them has it yet",
+            look_at_job([], None),
+            waits("no node has a task of it"),
+        ),
+        (
+            "a job on each node, and one of two is done",
+            look_at_job([task("complete", 0), task("running", 0, "n2")], None),
+            waits("1 of 2 tasks are complete"),
+        ),
+        (
+            "a job on each node is done",
+            look_at_job([task("complete", 0), task("complete", 0, "n2")], None),
+            DONE,
+        ),
+        (
+            "a job on each node has failed on one",
+            look_at_job(
+                [
+                    task("complete", 0),
+                    task("failed", 0, "n2", desired="shutdown", error="exit 4"),
+                ],
+                None,
+                restart=NONE,
+            ),
+            fails("1 of 2 tasks have failed for good; failed on node2: exit 4"),
+        ),
+    ],
+)
+def test_a_job_is_what_its_last_run_has_completed(what: str, seen: Look, verdict: Look) -> None:
+    assert seen == verdict, what
+
+
+def test_of_failures_the_newest_that_had_a_container_tells_most() -> None:
+    def with_container(state: str, age: float, container: str = "c1") -> dict[str, Any]:
+        found = task(state, age=age)
+        found["Status"]["ContainerStatus"] = {"ContainerID": container, "ExitCode": 1}
+        return found
+
+    older, newer = with_container("failed", 20), with_container("complete", 10)
+    others = [
+        task("rejected", age=1),
+        with_container("running", 2),
+        with_container("failed", 3, ""),
+    ]
+    assert newest_failure([older, newer, *others]) == newer
+    assert newest_failure(others) is None
+    assert newest_failure([]) is None
 
 
 def test_a_removed_service_is_gone_when_no_task_is_alive() -> None:

@@ -182,7 +182,7 @@ def _env_of_files(paths: list[str], env: Any) -> list[str]:
             if not text or text.startswith("#"):
                 continue
             name, equals, _value = text.partition("=")
-            if not equals or not name or name != name.strip():
+            if not equals or name.split() != [name]:
                 raise InvalidOption(f"env_files: {path}, line {number}: is not NAME=value")
             variables[name] = text
     if env is not None:

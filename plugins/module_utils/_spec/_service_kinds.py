@@ -723,7 +723,9 @@ def _health_test(value: Any) -> list[str]:
 
 
 def _seccomp_profile(value: Any) -> str:
-    """The API's bytes, in base64, of the JSON document."""
+    """The API's bytes, in base64, of the JSON document; empty where it is to be none."""
+    if value == "":
+        return ""
     try:
         document = json.loads(value) if isinstance(value, str) else value
     except ValueError as error:

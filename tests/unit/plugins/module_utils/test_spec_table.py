@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ import pytest
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
 from ansible_collections.shoal.swarm.plugins.module_utils._spec import _service, _swarm
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
+    CLEARED,
     CPUS,
     DURATION,
     INTEGER,
@@ -27,6 +30,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     labels_beside,
     leaves,
     merged,
+    one_shot,
     refuse_newer,
     shown,
     stored,
@@ -45,6 +49,8 @@ ROWS = (
     Row(
         "update",
         Kind("dict"),
+        ("Update",),
+        skeleton={"Delay": 5 * 10**9, "Order": "stop-first"},
         rows=(
             Row("delay", DURATION, ("Update", "Delay"), default=5 * 10**9, since="1.40"),
             Row("memory", SIZE, ("Update", "Memory"), argument={"choices": ["1M"]}),
@@ -81,8 +87,13 @@ def test_an_explicit_empty_value_is_wanted() -> None:
 
 def test_a_group_given_empty_returns_each_of_its_options_to_the_default() -> None:
     values = wanted(ROWS, {"update": {"delay": None, "memory": None}})
-    assert values == {"update.delay": 5 * 10**9, "update.memory": 0}
+    assert values == {"update": CLEARED, "update.delay": 5 * 10**9, "update.memory": 0}
     assert wanted(ROWS, {"update": None}) == {}
+
+
+def test_an_empty_text_returns_an_option_that_is_no_text_to_the_default() -> None:
+    values = wanted(ROWS, {"image": "", "update": {"delay": "", "memory": ""}})
+    assert values == {"image": "", "update.delay": 5 * 10**9, "update.memory": 0}
 
 
 def test_a_value_that_cannot_be_is_refused_by_the_options_whole_name() -> None:
@@ -149,9 +160,46 @@ def test_the_stored_document_goes_back_with_only_the_real_differences() -> None:
         "Names": ["b", "a"],
         "Labels": {"c": "3", "theirs.b": "2"},
         "Unknown": [1],
-        "Update": {"Memory": 2**20},
+        # An object that is made has its engine's defaults: what is missing in it is zero.
+        "Update": {"Delay": 5 * 10**9, "Order": "stop-first", "Memory": 2**20},
     }
     assert document == before
+
+
+def test_an_object_that_is_there_gets_no_defaults() -> None:
+    document = {"Update": {"Delay": 1}}
+    assert merged(ROWS, document, {"update.memory": 2**20}) == {
+        "Update": {"Delay": 1, "Memory": 2**20}
+    }
+
+
+def test_a_group_that_is_cleared_takes_its_object_away() -> None:
+    values = wanted(ROWS, {"update": {"delay": None, "memory": None}})
+    others = {"Task": {"Image": "web:1"}}
+    document = {**others, "Update": {"Delay": 1, "Unknown": 2}}
+    assert merged(ROWS, document, values) == others
+    # Where it holds nothing but defaults it is left alone: to take it away would be a difference.
+    document = {**others, "Update": {"Delay": 5 * 10**9, "Order": "stop-first"}}
+    assert merged(ROWS, document, values) == document
+    assert merged(ROWS, others, values) == others
+
+
+def test_a_new_document_gets_all_that_is_named_be_it_a_default() -> None:
+    values = {"image": "web:1", "replicas": 1, "labels": {}, "names": []}
+    assert merged(ROWS, {}, values, is_new=True) == {
+        "Task": {"Image": "web:1"},
+        "Mode": {"Replicas": 1},
+        "Labels": {},
+        "Names": [],
+    }
+    assert merged(ROWS, {}, values) == {"Task": {"Image": "web:1"}}
+
+
+def test_what_is_stored_can_be_the_same_without_being_equal() -> None:
+    kind = replace(TEXT, matches=lambda stored, value: bool(stored.lower() == value.lower()))
+    rows = (Row("name", kind, ("Name",)),)
+    assert merged(rows, {"Name": "Web"}, {"name": "WEB"}) == {"Name": "Web"}
+    assert merged(rows, {"Name": "Web"}, {"name": "db"}) == {"Name": "db"}
 
 
 def test_a_document_with_nothing_in_it_takes_a_value_at_any_depth() -> None:
@@ -188,6 +236,55 @@ def test_an_option_that_the_api_would_drop_is_refused_and_any_other_is_not() -> 
             refuse_newer(ROWS, given, version)
     refuse_newer(ROWS, {"image": "web", "update": {"delay": None, "memory": "1M"}}, "1.39")
     refuse_newer(ROWS, {"update": {"delay": None, "memory": None}}, "1.39")
+
+
+def test_a_part_of_a_value_can_need_a_newer_api_than_the_option() -> None:
+    def newer(value: Any) -> Iterator[tuple[str, str]]:
+        for item in value:
+            if item.startswith("new"):
+                yield item, "1.42"
+
+    rows = (Row("things", TEXTS, ("Things",), since="1.40", newer=newer),)
+    refuse_newer(rows, {"things": ["old", "new"]}, "1.42")
+    refuse_newer(rows, {"things": ["old"]}, "1.41")
+    with pytest.raises(InvalidOption) as caught:
+        refuse_newer(rows, {"things": ["old", "new one"]}, "1.41")
+    assert str(caught.value) == (
+        "things: new one needs Docker API 1.42, and this engine and client settled on 1.41: "
+        "upgrade the engine, or remove the option"
+    )
+    with pytest.raises(InvalidOption, match=r"^things needs Docker API 1\.40"):
+        refuse_newer(rows, {"things": ["new"]}, "1.39")
+
+
+@pytest.mark.parametrize(
+    ("given", "key"),
+    [
+        (None, False),
+        ("", False),
+        (" ", False),
+        ("false", False),
+        ("No", False),
+        ("off", False),
+        ("true", True),
+        ("True", True),
+        ("yes", True),
+        ("ON", True),
+        ("2026-11", "2026-11"),
+        (" may ", "may"),
+        ("1", "1"),
+        ("truly", "truly"),
+    ],
+)
+def test_a_one_shot_action_is_done_always_once_for_a_key_or_not_at_all(
+    given: str | None, key: str | bool
+) -> None:
+    assert one_shot({"force": given}, "force") == key
+
+
+def test_a_label_without_a_name_is_refused() -> None:
+    with pytest.raises(InvalidOption, match=r"^labels: an entry has an empty name"):
+        wanted(ROWS, {"labels": {"": "a"}})
 
 
 @pytest.mark.parametrize(
@@ -252,5 +349,7 @@ def test_what_is_shown_of_a_default_reads_back_as_the_default(rows: tuple[Row, .
     for name, row in leaves(rows):
         default = stored({}, row)
         assert equal(row, default, default), name
-        if row.kind.elements != "dict" and row.kind.elements != "raw":
-            assert equal(row, default, row.kind.to_api(row.kind.to_user(default))), name
+        shown_as = row.kind.to_user(default)
+        # Some have none, and nothing is what they are given as then.
+        if shown_as is not None:
+            assert equal(row, default, row.kind.to_api(shown_as)), name

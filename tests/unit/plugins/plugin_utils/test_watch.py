@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import asdict
 from typing import Any
 
@@ -21,6 +20,7 @@ from ansible_collections.shoal.swarm.plugins.plugin_utils._watch import (
     watch,
 )
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import World
+from ansible_collections.shoal.swarm.tests.unit.terminal import Terminal
 
 SUBJECT = {"service_id": "abc", "has_written": True}
 
@@ -217,43 +217,9 @@ def test_the_picture_fits_into_the_terminal() -> None:
     assert max(map(len, lines)) == 19
 
 
-class Screen:
-    """A terminal that knows what `redrawn` uses, and a cursor that cannot go above the top."""
-
-    def __init__(self, height: int) -> None:
-        self.lines = [""]
-        self.height = height
-        self.row = 0
-        self.column = 0
-
-    def write(self, text: str) -> None:
-        for part in re.findall(r"\x1b\[\d*[A-Z]|[\r\n]|[^\x1b\r\n]+", text):
-            self._one(part)
-
-    def _one(self, part: str) -> None:
-        if part == "\n":
-            self.row, self.column = self.row + 1, 0
-            if self.row == len(self.lines):
-                self.lines.append("")
-        elif part == "\r":
-            self.column = 0
-        elif part == "\x1b[J":
-            self.lines[self.row] = self.lines[self.row][: self.column]
-            del self.lines[self.row + 1 :]
-        elif part.startswith("\x1b["):
-            assert part.endswith("A")
-            top = max(0, len(self.lines) - self.height)
-            self.row = max(top, self.row - int(part[2:-1]))
-        else:
-            line = self.lines[self.row].ljust(self.column)
-            end = self.column + len(part)
-            self.lines[self.row] = line[: self.column] + part + line[end:]
-            self.column = end
-
-
 @pytest.mark.parametrize("height", [6, 24])
 def test_the_picture_takes_the_place_of_the_one_before_and_nothing_elses(height: int) -> None:
-    screen = Screen(height)
+    screen = Terminal(height)
     screen.write("PLAY [all] ***\n\nTASK [Run it] ***\n")
     views = [
         view("0 of 3", a="new", b="new"),

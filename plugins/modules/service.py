@@ -505,7 +505,8 @@ options:
         type: str
         choices: [default, unconfined, custom]
       profile:
-        description: The profile of mode V(custom), as a mapping or as its JSON text.
+        description:
+          - The profile of mode V(custom), as a mapping or as its JSON text. V("") removes it.
         type: raw
   selinux:
     description: The containers' SELinux label. V({}) returns to the engine's default.
@@ -528,8 +529,8 @@ options:
         type: str
   credential_spec:
     description:
-      - The managed service account of Windows containers, from one of these places. V({}) removes
-        it.
+      - The managed service account of Windows containers, from one of these places. To name one
+        takes the place of another. V({}) removes it.
     type: dict
     suboptions:
       config:
@@ -681,11 +682,11 @@ notes:
     suitable node), the names of the nodes, and the last lines of the log of the task that failed
     last. It fails as well when somebody else has changed the service meanwhile to something else
     than this task asked for.
-  - >-
-    A job runs when it is created, and again whenever something of it is changed; O(force_update)
+  - A job runs when it is created, and again whenever something of it is changed; O(force_update)
     with a key runs it once more without a change. The wait ends when all its tasks have completed,
-    so give it the O(wait_timeout) that the job needs. By default the swarm tries a failed task
-    again without end: set O(restart_config.max_attempts), and its failure is told at once.
+    so give it the O(wait_timeout) that the job needs. The swarm tries a failed task again without
+    end. Set O(restart_config.max_attempts), or O(restart_config.condition) to V(none), and the wait
+    fails as soon as a task has failed more often than that.
   - Networks, secrets and configs that the task names must exist, in check mode as well.
   - The engine fills in templates such as C({{.Node.Hostname}}) in O(hostname), O(env) and
     O(mounts). Write C(!unsafe) before such a value, so that Ansible leaves it to the engine.

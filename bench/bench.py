@@ -37,6 +37,29 @@ THEIR_LABELS = f"""community.docker.docker_node:
       loop: {NODES}"""
 
 
+OUR_SERVICE = "shoal.swarm.service"
+THEIR_SERVICE = "community.docker.docker_swarm_service"
+IMAGE = "{{ lab_registry }}/web:1"
+# No node runs its tasks: what is measured is how long a change takes to be accepted, and not what
+# the nodes do with it afterwards.
+UNPLACED = "node.labels.bench==nowhere"
+NO_SERVICES = (
+    "ansible.builtin.shell: docker service ls --quiet --filter name=bench-"
+    " | xargs --no-run-if-empty docker service rm"
+)
+
+
+def service(
+    module: str, name: str, replicas: str = "1", constraint: str = UNPLACED, more: str = ""
+) -> str:
+    return f"""{module}:
+        name: "{name}"
+        image: "{IMAGE}"
+        replicas: {replicas}
+        placement: {{constraints: ["{constraint}"]}}
+        {more}"""
+
+
 def lab(*arguments: str) -> None:
     subprocess.run([sys.executable, "lab/lab.py", *arguments], cwd=CHECKOUT, check=True)
 
@@ -68,14 +91,21 @@ def play(folder: Path, hosts: str, task: str, repeats: int = REPEATS) -> Path:
     return path
 
 
-def seconds_a_task(inventory: Path, folder: Path, hosts: str, *tasks: str) -> list[float]:
-    """Of each task: its median time, without Ansible's own start. The tasks run in turn."""
+def seconds_a_task(
+    inventory: Path, folder: Path, hosts: str, *tasks: str, before: str = ""
+) -> list[float]:
+    """Of each task: its median time, without Ansible's own start. The tasks run in turn.
+
+    The task `before` comes before each of them, and does not count.
+    """
     empty = play(folder, hosts, PING, repeats=0)
     books = [play(folder, hosts, task) for task in tasks]
     times: list[list[float]] = [[] for _book in books]
     for _round in range(ROUNDS):
         start, _output = playbook(inventory, empty)
         for book, seen in zip(books, times, strict=True):
+            if before:
+                playbook(inventory, play(folder, hosts, before, repeats=1))
             taken, _output = playbook(inventory, book)
             seen.append((taken - start) / REPEATS)
     return [statistics.median(seen) for seen in times]
@@ -106,6 +136,48 @@ def bench_site(inventory: Path, folder: Path, size: int, first_of_three: float) 
     return first
 
 
+def bench_services(inventory: Path, folder: Path) -> None:
+    """Each by our module, by the peer's, by the CLI, and beside a task that does nothing."""
+
+    def rows(what: str, ours: str, theirs: str, cli: str, aim: str = "", before: str = "") -> None:
+        tasks = (ours, theirs, f"ansible.builtin.command: docker service {cli}", PING)
+        our_time, *times = seconds_a_task(inventory, folder, ONE_HOST, *tasks, before=before)
+        others = ("docker_swarm_service", "docker service", "ansible.builtin.ping")
+        for other, taken, its_aim in zip(others, times, (aim, "", ""), strict=True):
+            row(f"{what} : {other}", our_time, taken, its_aim)
+
+    def once(task: str) -> None:
+        playbook(inventory, play(folder, ONE_HOST, task, repeats=1))
+
+    detached = "wait: false"
+    name = "bench-{{ VALUE }}"
+    rows(
+        "service created, not waited for",
+        service(OUR_SERVICE, name, more=detached),
+        service(THEIR_SERVICE, name),
+        f"create --detach --quiet --name {name} --constraint {UNPLACED} {IMAGE}",
+        before=NO_SERVICES,
+    )
+    same = {"name": "bench-same", "constraint": "node.role==manager"}
+    once(service(OUR_SERVICE, **same))
+    for what, aim, more in (("seen to run", "aim 0.8", ""), ("not waited for", "", detached)):
+        rows(
+            f"service already as asked, {what}",
+            service(OUR_SERVICE, **same, more=more),
+            service(THEIR_SERVICE, **same),
+            f"update --detach --quiet --image {IMAGE} --replicas 1 bench-same",
+            aim,
+        )
+    once(service(OUR_SERVICE, "bench-scaled", more=detached))
+    rows(
+        "service scaled, not waited for",
+        f"{OUR_SERVICE}: {{name: bench-scaled, replicas: VALUE, wait: false}}",
+        service(THEIR_SERVICE, "bench-scaled", "VALUE"),
+        "scale --detach bench-scaled=VALUE",
+    )
+    once(NO_SERVICES)
+
+
 def main() -> None:
     print(f"{'':62} {'this':>10} {'that':>10} {'ratio':>7}")
     first_of_three = 0.0
@@ -126,6 +198,7 @@ def main() -> None:
             )
             row("labels on five nodes : a loop of docker_node", ours, theirs, "aim 0.25")
             row("labels on five nodes : the floor (ansible.builtin.ping)", ours, floor)
+            bench_services(inventory, folder)
         finally:
             lab("down", "--name", LAB)
 

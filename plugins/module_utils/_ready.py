@@ -222,8 +222,8 @@ def _is_usable(node: Document) -> bool:
 def _failed_too_often(spec: Document, tasks: Sequence[Document]) -> int:
     """How many slots of a job have failed more often than its restart policy allows.
 
-    The swarm fills such a slot again all the same, at once and without end, as it is empty
-    (manager/orchestrator/jobs; so seen on 26.1).
+    The swarm gives up such a slot only until another task of the job ends, and then fills it again,
+    without end (manager/orchestrator/jobs; so seen on 26.1).
     """
     policy = _restart_policy(spec)
     allowed = 0 if policy.get("Condition") == "none" else policy.get("MaxAttempts") or None

@@ -153,7 +153,7 @@ class Service(Thing):
             self.start(place)
 
     def place_job(self) -> None:
-        """Each place shall complete once in this run; what has failed for good is begun again."""
+        """Each place shall complete once in this run; one that was given up is filled again."""
         for task in list(self.tasks):
             is_old = task["JobIteration"] != _version(self.iteration)
             if is_old and task["Status"]["State"] not in ENDED:
@@ -272,9 +272,11 @@ class Service(Thing):
     def end(self, task: Document, state: str, error: str = "") -> None:
         self.become(task, state, error)
         self.fail_update(task)
+        if self.is_job():
+            # It looks at all places before it thinks of this one, and fills again what the policy
+            # has given up.
+            self.place_job()
         if task["DesiredState"] not in MEANT or (self.is_job() and state == "complete"):
-            if self.is_job():
-                self.place_job()
             return
         task["DesiredState"] = "shutdown"
         if self.restarts(task):
@@ -282,9 +284,6 @@ class Service(Thing):
             after["restarts"] = task.get("restarts", 0) + 1
             delay = self.policy(task).get("Delay", 5 * SECOND)
             self.swarm.world.later(delay / SECOND, lambda: self.restart(after))
-        elif self.is_job():
-            # Its reconciler knows nothing of the policy: the place is empty, and so it is filled.
-            self.place_job()
         else:
             task["gave_up"] = True
 

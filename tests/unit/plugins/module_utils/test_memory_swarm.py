@@ -94,6 +94,7 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     if kind == "memory":
         world = World()
         world.broken_images[NOWHERE] = f"No such image: {NOWHERE}"
+        world.registry.is_down = True
         daemons = [world.host(f"node{i}", f"10.0.0.1{i}") for i in range(1, count + 1)]
         yield Rig([daemon.engine for daemon in daemons], world.clock)
         return
@@ -742,6 +743,155 @@ def test_the_last_task_of_a_drained_node_is_kept_and_shall_not_run(rig: Rig) -> 
         return {task["DesiredState"] for task in tasks}
 
     rig.until(lambda: desired() == {"shutdown"})
+
+
+def tasks_by_age(engine: Engine) -> list[dict[str, Any]]:
+    return sorted(engine.tasks({"service": ["web"]}), key=lambda task: task["CreatedAt"])
+
+
+def with_restarts(**policy: Any) -> dict[str, Any]:
+    return {**WEB, "TaskTemplate": {**WEB["TaskTemplate"], "RestartPolicy": policy}}
+
+
+@hosts(1)
+def test_a_task_that_fails_is_followed_by_another_one_as_often_as_the_policy_says(rig: Rig) -> None:
+    rig.init().service_create(with_restarts(MaxAttempts=1, Delay=10**9))
+    rig.until(lambda: len(tasks_by_age(rig[0])) == 2)
+    first, second = tasks_by_age(rig[0])
+    assert (first["Status"]["State"], first["DesiredState"]) == ("rejected", "shutdown")
+    rig.until(lambda: tasks_by_age(rig[0])[1]["Status"]["State"] == "rejected")
+    rig.until(lambda: tasks_by_age(rig[0])[1]["DesiredState"] == "shutdown")
+    rig.clock.sleep(3)
+    assert [task["ID"] for task in tasks_by_age(rig[0])] == [first["ID"], second["ID"]]
+    # What has been given up stays so, whatever else is changed.
+    change_service(rig[0], Labels={"a": "b"})
+    rig.clock.sleep(2)
+    assert len(tasks_by_age(rig[0])) == 2
+
+
+@hosts(1)
+def test_a_placement_that_its_node_meets_replaces_no_task(rig: Rig) -> None:
+    rig.init().service_create(with_restarts(Condition="none"))
+    rig.until(lambda: [t["Status"]["State"] for t in tasks_by_age(rig[0])] == ["rejected"])
+    before = current_tasks(rig[0])
+    template = rig[0].service("web")["Spec"]["TaskTemplate"]
+    met = {"Constraints": ["node.role==manager"]}
+    change_service(rig[0], TaskTemplate={**template, "Placement": met})
+    assert current_tasks(rig[0]) == before
+
+
+@hosts(1)
+def test_a_rollback_by_hand_lets_the_two_specs_change_places(rig: Rig) -> None:
+    rig.init().service_create({**WEB, "Mode": {"Replicated": {"Replicas": 0}}})
+    service = rig[0].service("web")
+
+    def roll_back() -> None:
+        found = rig[0].service("web")
+        rig[0].service_rollback(found["ID"], version(found), found["Spec"])
+
+    assert refusal(roll_back) == (
+        400,
+        f"{memory.PRECONDITION}service {service['ID']} does not have a previous spec",
+    )
+    change_service(rig[0], Labels={"a": "b"})
+    roll_back()
+    after = rig[0].service("web")
+    assert after["Spec"] == service["Spec"]
+    assert after["PreviousSpec"]["Labels"] == {"a": "b"}
+    # Nothing is to be replaced.
+    rig.until(lambda: rig[0].service("web")["UpdateStatus"]["State"] == "rollback_completed")
+    assert rig[0].service("web")["UpdateStatus"]["Message"] == "rollback completed"
+    roll_back()
+    assert rig[0].service("web")["Spec"]["Labels"] == {"a": "b"}
+    change_service(rig[0])
+    assert "UpdateStatus" not in rig[0].service("web")
+
+
+JOB: dict[str, Any] = {**WEB, "Mode": {"ReplicatedJob": {"TotalCompletions": 2}}}
+
+
+@hosts(1)
+def test_a_job_knows_which_run_it_is_in(rig: Rig) -> None:
+    nowhere = {**WEB["TaskTemplate"], "Placement": {"Constraints": ["node.labels.no==where"]}}
+    rig.init().service_create({**JOB, "TaskTemplate": nowhere})
+    service = rig[0].service("web")
+    assert service["Spec"]["Mode"] == {"ReplicatedJob": {"MaxConcurrent": 1, "TotalCompletions": 2}}
+    assert service["JobStatus"]["JobIteration"] == {}
+    rig.until(lambda: tasks_by_age(rig[0]))
+    (task,) = tasks_by_age(rig[0])
+    # Its first slot is number 0.
+    assert "Slot" not in task
+    assert (task["JobIteration"], task["DesiredState"]) == ({}, "complete")
+    change_service(rig[0])
+    assert rig[0].service("web")["JobStatus"]["JobIteration"] == {"Index": 1}
+    rig.until(lambda: [t["JobIteration"] for t in tasks_by_age(rig[0])] == [{"Index": 1}])
+
+
+@hosts(1)
+def test_a_job_gives_up_the_place_of_what_has_failed_until_another_task_ends(rig: Rig) -> None:
+    alone = {"ReplicatedJob": {"TotalCompletions": 2, "MaxConcurrent": 1}}
+    rig.init().service_create({**with_restarts(Condition="none"), "Mode": alone})
+    rig.until(lambda: [t["DesiredState"] for t in tasks_by_age(rig[0])] == ["shutdown"])
+    rig.clock.sleep(2)
+    (task,) = tasks_by_age(rig[0])
+    assert task["Status"]["State"] == "rejected"
+    rig[0].service_remove("web")
+    together = {"ReplicatedJob": {"TotalCompletions": 2, "MaxConcurrent": 2}}
+    rig[0].service_create({**with_restarts(Condition="none"), "Mode": together})
+    rig.until(lambda: len(tasks_by_age(rig[0])) > 6)
+
+
+@hosts(1)
+def test_a_job_on_each_node_has_one_task_there(rig: Rig) -> None:
+    rig.init().service_create({**WEB, "Mode": {"GlobalJob": {}}})
+    rig.until(lambda: tasks_by_age(rig[0]))
+    task = tasks_by_age(rig[0])[0]
+    assert (task["NodeID"], "Slot" in task) == (rig[0].nodes()[0]["ID"], False)
+
+
+@hosts(1)
+def test_specs_that_do_not_hold_together_are_refused(rig: Rig) -> None:
+    ids = service_options.prepare(rig.init())
+    container = WEB["TaskTemplate"]["ContainerSpec"]
+
+    def answer(container_parts: dict[str, Any], **parts: Any) -> tuple[int, str]:
+        template = {"ContainerSpec": {**container, **container_parts}}
+        return refusal(rig[0].service_create, {**WEB, "TaskTemplate": template, **parts})
+
+    file = {"Name": "a", "UID": "0", "GID": "0", "Mode": 292}
+    secret = {"SecretID": ids["<secret key>"], "SecretName": "key", "File": file}
+    config = {"ConfigID": "none", "ConfigName": "site", "File": file}
+    credentials = {"CredentialSpec": {"Config": ids["<config site>"]}}
+    assert answer({"Configs": [config]}) == (400, f"{memory.INVALID}config not found: site")
+    status, text = answer({"Secrets": [secret, secret]})
+    assert (status, "have a conflicting target: 'a'" in text) == (400, True)
+    status, text = answer({"Privileges": credentials})
+    assert (status, "isn't in config references with RuntimeTarget" in text) == (400, True)
+    two = {"CredentialSpec": {"File": "a", "Registry": "b"}}
+    assert answer({"Privileges": two})[1].endswith(
+        'invalid CredentialSpec: cannot specify both "file" and "registry" credential specs'
+    )
+    none = {"CredentialSpec": {}}
+    assert answer({"Privileges": none})[1].endswith(
+        'must either provide "file", "registry", or "config" for credential spec'
+    )
+    assert answer({}, Mode={"GlobalJob": {}}, UpdateConfig={"Parallelism": 1}) == (
+        400,
+        f"{memory.INVALID}Jobs may not have an update config",
+    )
+    ports = {"Mode": "dnsrr", "Ports": [{"TargetPort": 80}]}
+    assert answer({}, EndpointSpec=ports) == (
+        400,
+        f"{memory.INVALID}EndpointSpec: port published with ingress mode can't be used with dnsrr "
+        "mode",
+    )
+
+
+@hosts(1)
+def test_a_registry_that_does_not_answer_and_a_name_that_is_none_are_told(rig: Rig) -> None:
+    rig.init()
+    status, text = refusal(rig[0].distribution, "localhost:1/none:1")
+    assert (status, "connection refused" in text) == (500, True)
 
 
 @hosts(1)

@@ -39,11 +39,12 @@ def wait(
     name, watched = params["name"], run.watch is not None
 
     def converged() -> Look:
+        # First, so that what is seen after it has run for at least so long.
+        now = engine_time(engine.info()["SystemTime"])
         service = engine.service(service_id)
         tasks = engine.tasks({"service": [service_id]}) if watched else []
         up_to_date = engine.tasks({"service": [service_id], "_up-to-date": ["true"]})
         nodes = engine.nodes()
-        now = engine_time(engine.info()["SystemTime"])
         accepts_rollback = params["state"] == "rolled_back" or params["on_rollback"] == "accept"
         look = service_converged(service, up_to_date, nodes, now, has_written, accepts_rollback)
         is_done = look.verdict is Verdict.DONE

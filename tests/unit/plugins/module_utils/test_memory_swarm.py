@@ -871,7 +871,7 @@ def test_specs_that_do_not_hold_together_are_refused(rig: Rig) -> None:
     assert answer({"Privileges": two})[1].endswith(
         'invalid CredentialSpec: cannot specify both "file" and "registry" credential specs'
     )
-    none = {"CredentialSpec": {}}
+    none: dict[str, Any] = {"CredentialSpec": {}}
     assert answer({"Privileges": none})[1].endswith(
         'must either provide "file", "registry", or "config" for credential spec'
     )

@@ -6,12 +6,16 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.shoal.swarm.tests.unit.engine_server import serve
+from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending, Service
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon, World, conflict
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import run
 
@@ -197,3 +201,116 @@ def test_d9_an_ambiguous_name_is_answered_with_the_ids_to_choose_from(world: Wor
     assert result["failed"] is True
     for node in world.daemons[0].swarm_or_fail().nodes[1:]:
         assert node.id in result["msg"]
+
+
+def service_of(world: World) -> Service:
+    return world.daemons[0].swarm_or_fail().service("web")
+
+
+def test_d2_an_option_that_is_not_named_is_kept_whoever_set_it(world: World, on: On) -> None:
+    spec = {
+        "Name": "web",
+        "Labels": {"com.docker.stack.namespace": "shop"},
+        "Mode": {"Replicated": {"Replicas": 1}},
+        "TaskTemplate": {
+            "ContainerSpec": {"Image": "web:1", "Env": ["A=1"], "User": "www"},
+            "Resources": {"Limits": {"MemoryBytes": 2**26}},
+            "Placement": {"Constraints": ["node.role==manager"]},
+            "Networks": [{"Target": "ingress"}],
+        },
+        "UpdateConfig": {"Parallelism": 3, "Order": "start-first", "FailureAction": "rollback"},
+    }
+    world.daemons[0].engine.service_create(spec)
+    before = service_of(world).spec
+    result = on("node1", "service", name="web", replicas=2)
+    assert result["diff"][0]["before"] == {"replicas": 1}
+    assert service_of(world).spec == {**before, "Mode": {"Replicated": {"Replicas": 2}}}
+
+
+def test_d11_a_rollout_that_rolled_back_is_a_failure(world: World, on: On) -> None:
+    on("node1", "service", name="web", image="web:1")
+    world.broken_images["web:9"] = "No such image: web:9"
+    rollback = {"failure_action": "rollback"}
+    result = on("node1", "service", name="web", image="web:9", update_config=rollback)
+    assert result["failed"] is True
+    assert "the update failed and was rolled back" in result["msg"]
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_d12_a_wait_ends_when_it_will_never_run(world: World, on: On, code: int) -> None:
+    world.endings["web:1"] = Ending((code,))
+    result = on("node1", "service", name="web", image="web:1", wait_timeout=1)
+    assert result["failed"] is True
+    assert "did not happen within 1 s" in result["msg"]
+    assert f"exit code {code}" in result["msg"]
+
+
+def test_d13_a_failed_update_is_a_failure_at_every_run(world: World, on: On) -> None:
+    on("node1", "service", name="web", image="web:1")
+    world.broken_images["web:9"] = "No such image: web:9"
+    for _run in range(3):
+        result = on("node1", "service", name="web", image="web:9")
+        assert result["failed"] is True
+        assert "the update was paused" in result["msg"]
+
+
+def test_d14_a_run_that_changes_nothing_keeps_the_spec_to_roll_back_to(
+    world: World, on: On
+) -> None:
+    on("node1", "service", name="web", image="web:1")
+    on("node1", "service", name="web", image="web:2")
+    before = service_of(world).document()
+    for _run in range(3):
+        assert on("node1", "service", name="web", image="web:2")["changed"] is False
+    assert service_of(world).document() == before
+    assert on("node1", "service", name="web", state="rolled_back")["changed"] is True
+    assert service_of(world).spec["TaskTemplate"]["ContainerSpec"]["Image"] == "web:1"
+
+
+def test_d19_a_service_that_cannot_run_is_no_success(world: World, on: On) -> None:
+    world.broken_images["web:9"] = "No such image: web:9"
+    for options, reason in (
+        ({"image": "web:9"}, "No such image: web:9"),
+        ({"image": "web:1", "placement": {"constraints": ["node.role==none"]}}, "no suitable node"),
+    ):
+        result = on("node1", "service", name="web", wait_timeout=1, **options)
+        assert result["failed"] is True
+        assert reason in result["msg"]
+        on("node1", "service", name="web", state="absent")
+
+
+def test_credentials_are_in_no_result_and_in_no_state_that_can_be_read(
+    world: World, on: On, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "registry.example.com/web:1"
+    world.registry.digests[name] = "sha256:111"
+    world.registry.login = ("ann", "s3cret")
+    given = {"name": "web", "image": name, "resolve_image": "always", "_ansible_diff": True}
+    (tmp_path / "config.json").write_text("{}", encoding="utf-8")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    result = on("node1", "service", **given, with_registry_auth=True)
+    assert "unauthorized: authentication required" in str(result["warnings"])
+    on("node1", "service", name="web", state="absent")
+
+    login = {"username": "ann", "password": "s3cret"}
+    results = [on("node1", "service", **given, registry_auth=login)]
+    assert results[0]["service_spec"]["TaskTemplate"]["ContainerSpec"]["Image"].endswith(
+        "@sha256:111"
+    )
+    on("node1", "service", name="web", state="absent")
+
+    # As `docker login` leaves them on the host.
+    auth = base64.b64encode(b"ann:s3cret").decode()
+    known = {"auths": {"registry.example.com": {"auth": auth}}}
+    (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
+    results.append(on("node1", "service", **given, with_registry_auth=True))
+    assert results[1]["service_spec"] == results[0]["service_spec"]
+    sent = service_of(world).auth
+    assert json.loads(base64.urlsafe_b64decode(sent))["password"] == "s3cret"
+    for result in results:
+        assert "warnings" not in result
+        told = json.dumps({key: part for key, part in result.items() if key != "invocation"})
+        for secret in ("s3cret", sent, auth):
+            assert secret not in told
+        # Ansible's own account of the options hides what is marked as a secret.
+        assert "s3cret" not in json.dumps(result["invocation"])

@@ -16,10 +16,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.shoal.swarm.tests.unit.engine_server import serve
+from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending, Service
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon, World
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import run
 
 IMAGE = "registry.example.com/web:1"
+# Its container ends by itself.
+JOB = "registry.example.com/job:1"
 WEB = {
     "Name": "web",
     "Mode": {"Replicated": {"Replicas": 2}},
@@ -34,7 +37,7 @@ class Step:
     module: str
     name: str
     task: Mapping[str, Any]
-    prepare: Callable[[World], None] = lambda _world: None
+    prepare: Callable[[World], Any] = lambda _world: None
     # The task's host; the others are managed from the first.
     host: int = 0
     # What must be there when it is done.
@@ -60,12 +63,36 @@ def deploy(world: World) -> None:
     world.daemons[0].engine.service_create(WEB)
 
 
+def deploy_and_scale(world: World) -> None:
+    deploy(world)
+    engine = world.daemons[0].engine
+    found = engine.service("web")
+    spec = {**WEB, "Mode": {"Replicated": {"Replicas": 4}}}
+    engine.service_update(found["ID"], found["Version"]["Index"], spec)
+
+
+def deploy_and_furnish(world: World) -> None:
+    deploy(world)
+    swarm = world.daemons[0].swarm_or_fail()
+    swarm.add_network("backend")
+    for kind, name in (("Secret", "key"), ("Secret", "other"), ("Config", "site")):
+        swarm.add_file(kind, {"Name": name, "Data": ""})
+
+
 def swarm_labels(world: World) -> Any:
     return world.daemons[0].swarm_or_fail().spec["Labels"]
 
 
 def node2(world: World) -> Any:
     return world.daemons[0].swarm_or_fail().node("node2").spec
+
+
+def service(world: World, name: str = "web") -> Service:
+    return world.daemons[0].swarm_or_fail().service(name)
+
+
+def container(world: World) -> Any:
+    return service(world).spec["TaskTemplate"]["ContainerSpec"]
 
 
 def services(world: World) -> Any:
@@ -171,6 +198,43 @@ STEPS = (
     ),
     Step(
         "service",
+        "create a job",
+        {"name": "job", "image": JOB, "mode": "replicated-job", "replicas": 3},
+        gather_in,
+        done=lambda world: (
+            [t["Status"]["State"] for t in service(world, "job").tasks] == ["complete"] * 3
+        ),
+    ),
+    Step(
+        "service",
+        "change what refers to others",
+        {
+            "name": "web",
+            "networks": ["backend"],
+            "secrets": ["key", {"secret_name": "other", "mode": "0400"}],
+            "configs": ["site"],
+        },
+        deploy_and_furnish,
+        done=lambda world: (
+            len(service(world).spec["TaskTemplate"]["ContainerSpec"]["Secrets"]) == 2
+        ),
+    ),
+    Step(
+        "service",
+        "roll back",
+        {"name": "web", "state": "rolled_back"},
+        deploy_and_scale,
+        done=lambda world: services(world)["web"]["Mode"] == WEB["Mode"],
+    ),
+    Step(
+        "service",
+        "restart",
+        {"name": "web", "force_update": "2026-11"},
+        deploy,
+        done=lambda world: services(world)["web"]["TaskTemplate"]["ForceUpdate"] == 1,
+    ),
+    Step(
+        "service",
         "delete",
         {"name": "web", "state": "absent"},
         deploy,
@@ -188,6 +252,7 @@ def world() -> World:
     world = World(pace=3600)
     # So that no version moves by itself later on.
     world.delays.down = 0
+    world.endings[JOB] = Ending()
     for number in range(1, 5):
         world.host(f"node{number}", f"10.0.0.1{number}")
     return world

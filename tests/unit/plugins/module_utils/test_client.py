@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -26,6 +28,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._client import (
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     AmbiguousWrite,
     EngineError,
+    InvalidOption,
     MissingLibrary,
     NotFound,
     NotManager,
@@ -280,6 +283,76 @@ def test_an_error_page_of_something_between_is_shown_in_one_line() -> None:
     assert str(caught.value) == (
         "read the state of this engine: Docker answered 502: <html> <h1>Bad gateway</h1> </html>"
     )
+
+
+# Images
+
+
+def test_credentials_go_in_a_header_and_a_name_in_the_path(daemon: Daemon, host: str) -> None:
+    engine = connect(Connection(docker_host=host))
+    registry = daemon.world.registry
+    registry.digests["registry:5000/ann/app:1"] = "sha256:111"
+    registry.login = ("ann", "s3cret")
+    with pytest.raises(EngineError) as caught:
+        engine.distribution("registry:5000/ann/app:1")
+    assert str(caught.value) == (
+        "ask the registry for registry:5000/ann/app:1: Docker answered 401: unauthorized: "
+        "authentication required"
+    )
+    auth = engine.registry_auth("registry:5000", {"username": "ann", "password": "s3cret"})
+    for name in ("registry:5000/ann/app:1", "registry:5000/ann/app:1@sha256:111"):
+        answer = engine.distribution(name, auth)
+        assert answer["Descriptor"]["digest"] == "sha256:111"
+    assert registry.asked[-1] == "registry:5000/ann/app:1@sha256:111"
+
+
+def test_an_update_without_credentials_keeps_those_of_the_service(
+    daemon: Daemon, host: str
+) -> None:
+    engine = connect(Connection(docker_host=host))
+    engine.swarm_init({"Spec": {}})
+    spec = {"Name": "web", "TaskTemplate": {"ContainerSpec": {"Image": "web:1"}}}
+    first, second = (
+        engine.registry_auth("registry:5000", {"username": "ann", "password": password})
+        for password in ("one", "two")
+    )
+    service_id = engine.service_create(spec, first)
+    service = daemon.swarm_or_fail().service("web")
+    assert service.auth == first
+    engine.service_update(service_id, service.version, spec)
+    assert service.auth == first
+    engine.service_update(service_id, service.version, spec, second)
+    assert service.auth == second
+
+
+def test_credentials_are_found_in_dockers_own_configuration(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    auth = base64.b64encode(b"ann:s3cret").decode()
+    known = {
+        "auths": {"registry:5000": {"auth": auth}, "https://index.docker.io/v1/": {"auth": auth}}
+    }
+    (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    engine = connect(Connection(docker_host=host))
+    for registry in ("registry:5000", "docker.io"):
+        header = json.loads(base64.urlsafe_b64decode(engine.registry_auth(registry, None)))
+        assert (header["username"], header["password"]) == ("ann", "s3cret")
+    assert engine.registry_auth("other.example.com", None) == ""
+
+
+@pytest.mark.filterwarnings("ignore:docker-credential-no-such-helper not installed")
+def test_a_helper_for_credentials_that_is_not_there_is_told(
+    host: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"credHelpers": {"registry:5000": "no-such-helper"}}
+    (tmp_path / "config.json").write_text(json.dumps(known), encoding="utf-8")
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    engine = connect(Connection(docker_host=host))
+    with pytest.raises(InvalidOption) as caught:
+        engine.registry_auth("registry:5000", None)
+    assert str(caught.value).startswith("the credentials for registry:5000 cannot be read: ")
+    assert "docker-credential-no-such-helper" in str(caught.value)
 
 
 # Logs

@@ -21,9 +21,9 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(CHECKOUT / ".ansible/collections"), str(CHECKOUT / "tests/unit")]
+sys.path.insert(0, str(CHECKOUT / ".ansible/collections"))
 
-import modules_under_test
+from ansible_collections.shoal.swarm.tests.unit import modules_under_test
 
 SITE = """\
 - name: Bring up the swarm

@@ -300,9 +300,7 @@ class Engine:
         """Read an answer that may never end: the engine waits for nodes that are gone."""
         url = f"{self._session.base_url}/v{self.api_version}{path}"
         try:
-            response = self._session.request(
-                "GET", url, params=query, timeout=seconds, stream=True
-            )
+            response = self._session.request("GET", url, params=query, timeout=seconds, stream=True)
         except requests.exceptions.RequestException as error:
             raise Unreachable(f"{doing}: no answer from Docker: {error}") from error
         if response.status_code >= 400:

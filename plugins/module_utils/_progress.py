@@ -21,6 +21,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     RUNNING,
     TERMINAL,
     engine_time,
+    of_last_run,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
     JOBS,
@@ -32,7 +33,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import 
 from ansible_collections.shoal.swarm.plugins.module_utils._tasks import (
     count,
     image_of,
-    of_last_run,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Section
 

@@ -73,8 +73,7 @@ def service_converged(
     update = service.get("UpdateStatus") or {}
     state = update.get("State")
     mode = mode_of(service["Spec"])
-    if mode in JOBS:
-        tasks = [task for task in tasks if _iteration(task) == _iteration(service.get("JobStatus"))]
+    tasks = of_last_run(service, tasks)
     errors = task_errors(tasks, nodes, mode in JOBS)
     is_fine = state == ROLLED_BACK and (accepts_rollback or not has_written)
     if state in _FAILED_UPDATES and not is_fine:
@@ -109,7 +108,7 @@ def _all_running(
         return Look(Verdict.WAIT, _joined("no node has a task of it", errors))
     if update_state in IN_PROGRESS:
         return Look(Verdict.WAIT, _joined(f"the update is in state {update_state}", errors))
-    youngest = max((engine_time(task["Status"]["Timestamp"]) for task in running), default=None)
+    youngest = max(map(_since, running), default=None)
     monitor = monitor_seconds(spec)
     if update_state != "completed" and youngest and (now - youngest).total_seconds() < monitor:
         return Look(Verdict.WAIT, _joined(f"all tasks run, but not yet for {monitor:g} s", errors))
@@ -142,19 +141,35 @@ def _number(value: int | None, default: int) -> int:
     return default if value is None else value
 
 
+def of_last_run(service: Document, tasks: Sequence[Document]) -> Sequence[Document]:
+    """Of a job's tasks those that it has now, of another service's all."""
+    if mode_of(service["Spec"]) not in JOBS:
+        return tasks
+    run = _iteration(service.get("JobStatus"))
+    return [task for task in tasks if _iteration(task) == run]
+
+
 def _iteration(document: Document | None) -> int:
-    # Absent where it is zero.
+    # The first one is number 0, which the API leaves out.
     return int(((document or {}).get("JobIteration") or {}).get("Index") or 0)
+
+
+def slot_of(task: Document, mode: str) -> Any:
+    """What has one task at a time: a node in the global modes, else a slot, of a job from 0 on."""
+    return task.get("NodeID") or "" if mode in (GLOBAL, GLOBAL_JOB) else task.get("Slot") or 0
+
+
+def _since(task: Document) -> datetime:
+    return engine_time(task["Status"]["Timestamp"])
 
 
 def _by_slot(spec: Document, tasks: Sequence[Document]) -> list[list[Document]]:
     """The tasks of each slot, the most alive one first, of several dead ones the newest."""
-    # Without a number it is the node, but a job's first slot is number 0, which is left out.
-    place = "NodeID" if mode_of(spec) in (GLOBAL, GLOBAL_JOB) else "Slot"
+    mode = mode_of(spec)
     slots: dict[Any, list[Document]] = {}
-    newest_first = sorted(tasks, key=lambda task: task["Status"]["Timestamp"], reverse=True)
+    newest_first = sorted(tasks, key=_since, reverse=True)
     for task in sorted(newest_first, key=_liveliness):
-        slots.setdefault(task.get(place), []).append(task)
+        slots.setdefault(slot_of(task, mode), []).append(task)
     return list(slots.values())
 
 
@@ -261,7 +276,7 @@ def task_errors(
     """What the newest troubled tasks say, each reason once."""
     names = {node["ID"]: (node.get("Description") or {}).get("Hostname", "") for node in nodes}
     reasons: dict[str, str] = {}
-    for task in sorted(tasks, key=lambda task: task["Status"]["Timestamp"], reverse=True):
+    for task in sorted(tasks, key=_since, reverse=True):
         reason = task["Status"].get("Err")
         if not reason and not may_complete and task["Status"]["State"] == COMPLETE:
             reason = "its container has ended, with exit code 0"
@@ -281,7 +296,7 @@ def newest_failure(tasks: Sequence[Document]) -> Document | None:
         if task["Status"]["State"] in (*FAILED, COMPLETE)
         and (task["Status"].get("ContainerStatus") or {}).get("ContainerID")
     ]
-    return max(failed, key=lambda task: task["Status"]["Timestamp"], default=None)
+    return max(failed, key=_since, default=None)
 
 
 def _joined(*parts: str) -> str:

@@ -9,7 +9,7 @@ All of it is pure. Documents are as the API shows them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     FAILED,
     RUNNING,
     TERMINAL,
+    of_last_run,
+    slot_of,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
-    GLOBAL,
-    GLOBAL_JOB,
     JOBS,
     MODES,
     REPLICATED,
@@ -48,7 +48,7 @@ class Count:
 
 def tasks_of(
     service: Document,
-    tasks: Iterable[Document],
+    tasks: Sequence[Document],
     node_names: Mapping[str, str],
     history: bool = False,
 ) -> list[dict[str, Any]]:
@@ -125,7 +125,7 @@ def ports(stored: Iterable[Document] | None) -> list[dict[str, Any]]:
     ]
 
 
-def count(service: Document, tasks: Iterable[Document], down: Collection[str]) -> Count:
+def count(service: Document, tasks: Sequence[Document], down: Collection[str]) -> Count:
     """As `docker service ls` counts, but a task does not run on a node that is down.
 
     `down` are the IDs of those nodes. A job shall have as many tasks as shall complete, and a
@@ -150,24 +150,9 @@ def count(service: Document, tasks: Iterable[Document], down: Collection[str]) -
     )
 
 
-def of_last_run(service: Document, tasks: Iterable[Document]) -> Iterable[Document]:
-    """Of a job's tasks those that it has now, of another service's all."""
-    if mode_of(service["Spec"]) not in JOBS:
-        return tasks
-    run = _iteration(service.get("JobStatus"))
-    return [task for task in tasks if _iteration(task) == run]
-
-
-def _iteration(document: Document | None) -> int:
-    # The first one is number 0, which the API leaves out.
-    return ((document or {}).get("JobIteration") or {}).get("Index", 0)
-
-
 def _place(task: Document, mode: str, node_names: Mapping[str, str]) -> tuple[int, str, str]:
-    if mode in (GLOBAL, GLOBAL_JOB):
-        node_id = task.get("NodeID") or ""
-        return 0, node_names.get(node_id, ""), node_id
-    return task.get("Slot") or 0, "", ""
+    slot = slot_of(task, mode)
+    return (0, node_names.get(slot, ""), slot) if isinstance(slot, str) else (slot, "", "")
 
 
 def _created(task: Document) -> tuple[str, str]:

@@ -25,7 +25,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     require_manager,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action, Plan
-from ansible_collections.shoal.swarm.plugins.module_utils._ready import ROLLBACKS, RUNNING
+from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
+    COMPLETE,
+    ROLLBACKS,
+    TERMINAL,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
     FORCED_BY,
     GLOBAL,
@@ -50,6 +54,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     shown,
     wanted,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._tasks import tasks_of
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._image import (
     Pinned,
     Registry,
@@ -562,38 +567,18 @@ def _with_what_was_lost(outcome: Outcome[Seen], decide: Callable[[Seen], Plan]) 
 
 
 def facts(engine: Engine, seen: Seen) -> dict[str, Any]:
-    service = seen.service or {}
-    tasks = engine.tasks({"service": [service["ID"]]}) if service else []
+    """The service and its tasks as they were seen last."""
+    service = seen.service
+    if service is None:
+        return {"service_id": "", "service_spec": {}, "tasks": []}
+    tasks = engine.tasks({"service": [service["ID"]]})
     names = {node["ID"]: name_of(node) for node in engine.nodes()} if tasks else {}
     return {
-        "service_id": service.get("ID", ""),
-        "service_spec": service.get("Spec", {}),
+        "service_id": service["ID"],
+        "service_spec": service["Spec"],
         "tasks": [
-            task_summary(task, names)
-            for task in sorted(tasks, key=lambda task: (task.get("Slot", 0), task["ID"]))
-            if task["DesiredState"] == RUNNING
-        ],
-    }
-
-
-def task_summary(task: Mapping[str, Any], node_names: Mapping[str, str]) -> dict[str, Any]:
-    """A task in the words of `docker service ps`."""
-    status = task["Status"]
-    node_id = task.get("NodeID", "")
-    return {
-        "id": task["ID"],
-        "slot": task.get("Slot", 0),
-        "node": node_names.get(node_id, node_id),
-        "state": status["State"],
-        "error": status.get("Err", ""),
-        "image": task["Spec"]["ContainerSpec"]["Image"],
-        "ports": [
-            {
-                "published_port": port.get("PublishedPort", 0),
-                "target_port": port.get("TargetPort", 0),
-                "protocol": port.get("Protocol", "tcp"),
-                "mode": port.get("PublishMode", "ingress"),
-            }
-            for port in (status.get("PortStatus") or {}).get("Ports") or []
+            task
+            for task in tasks_of(service, tasks, names)
+            if task["desired_state"] not in TERMINAL or task["desired_state"] == COMPLETE
         ],
     }

@@ -11,22 +11,29 @@ from dataclasses import replace
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import NotConverged, SwarmError
 from ansible_collections.shoal.swarm.plugins.module_utils._progress import (
     removal_progress,
     service_progress,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     engine_time,
+    newest_failure,
     service_converged,
     tasks_gone,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import name_of
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Run
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_logs import last_lines
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     Look,
     Verdict,
     Waited,
     wait_until,
 )
+
+# So much of the log stands in an error.
+LOG_LINES = 10
 
 
 def wait(
@@ -56,16 +63,39 @@ def wait(
         return replace(tasks_gone(tasks), view=(removal_progress(name, tasks, nodes),))
 
     is_absent = params["state"] == "absent"
-    waited = wait_until(
-        f"the end of all tasks of service {name}"
-        if is_absent
-        else f"service {name} being as asked",
-        gone if is_absent else converged,
-        params["wait_timeout"],
-        run.clock,
-        run.watch,
-    )
+    try:
+        waited = wait_until(
+            f"the end of all tasks of service {name}"
+            if is_absent
+            else f"service {name} being as asked",
+            gone if is_absent else converged,
+            params["wait_timeout"],
+            run.clock,
+            run.watch,
+        )
+    except NotConverged as failure:
+        if is_absent:
+            raise
+        raise NotConverged(f"{failure}{_last_words(engine, service_id)}") from failure
     return replace(waited, subject={"service_id": service_id, "has_written": has_written})
+
+
+def _last_words(engine: Engine, service_id: str) -> str:
+    """What the container of the task that failed last has written: it tells more than a code."""
+    try:
+        task = newest_failure(engine.tasks({"service": [service_id]}))
+        names = {node["ID"]: name_of(node) for node in engine.nodes()} if task else {}
+    except SwarmError:
+        return ""
+    if task is None:
+        return ""
+    status = task["Status"]
+    code = (status.get("ContainerStatus") or {}).get("ExitCode") or 0
+    lines = last_lines(engine, task["ID"], LOG_LINES)
+    return (
+        f"; its task on {names.get(task.get('NodeID'), 'a node that is gone')} {status['State']} "
+        f"with exit code {code}" + (f", and its log ends: {' | '.join(lines)}" if lines else "")
+    )
 
 
 def _tasks_of_removed(engine: Engine, service_id: str) -> list[Mapping[str, Any]]:

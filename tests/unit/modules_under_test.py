@@ -17,6 +17,7 @@ from typing import Any
 from unittest import mock
 
 import yaml
+from ansible.module_utils import _internal
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common import warnings
 from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
@@ -85,7 +86,9 @@ def run(
     printed = io.StringIO()
     # A process carries out one task; here it has many, and none shall tell of another's warnings.
     forget = mock.patch.dict(warnings._global_warnings, clear=True)
-    with patch_module_args(task), redirect_stdout(printed), forget:
+    # Tests of the controller's half tell Ansible that all of this process is the controller.
+    on_target = mock.patch.object(_internal, "is_controller", False)
+    with patch_module_args(task), redirect_stdout(printed), forget, on_target:
         try:
             module(name).main()
         except SystemExit:

@@ -945,9 +945,9 @@ service_spec:
   type: dict
 tasks:
   description:
-    - The service's tasks as they were when the wait ended, of each slot (in the global modes, of
-      each node) the newest, of a job those of its last run. Sorted by slot, in the global modes by
-      the node's name.
+    - The service's tasks that shall run or complete, as they were when the wait ended; of each slot
+      (in the global modes, of each node) the newest, of a job those of its last run. Sorted by
+      slot, in the global modes by the node's name.
     - In the form of RV(shoal.swarm.service_info#module:services[].tasks).
   returned: success
   type: list

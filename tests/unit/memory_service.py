@@ -217,7 +217,7 @@ class Service(Thing):
     def prepare(self, task: Document, after: float = 0.0) -> None:
         world = self.swarm.world
         self.become(task, "preparing")
-        world.later(max(world.delays.task, after), lambda: self.run(task))
+        world.schedule(max(world.delays.task, after), lambda: self.run(task))
 
     def run(self, task: Document) -> None:
         world = self.swarm.world
@@ -239,7 +239,7 @@ class Service(Thing):
                 if self.place_of(other) == self.place_of(task) and other["Status"]["State"] in ENDED
             )
             code = ending.codes[min(before, len(ending.codes) - 1)]
-            world.later(ending.after, lambda: self.exit(task, code))
+            world.schedule(ending.after, lambda: self.exit(task, code))
 
     def exit(self, task: Document, code: int) -> None:
         if task["Status"]["State"] != "running":
@@ -283,7 +283,7 @@ class Service(Thing):
             after = self.start(self.place_of(task), "ready")
             after["restarts"] = task.get("restarts", 0) + 1
             delay = self.policy(task).get("Delay", 5 * SECOND)
-            self.swarm.world.later(delay / SECOND, lambda: self.restart(after))
+            self.swarm.world.schedule(delay / SECOND, lambda: self.restart(after))
         else:
             task["gave_up"] = True
 
@@ -357,7 +357,7 @@ class Service(Thing):
         if under_way:
             config = self.config("RollbackConfig" if is_rollback else "UpdateConfig")
             monitor = (config.get("Monitor") or 5 * SECOND) / SECOND
-            world.later(world.delays.task + monitor if dirty else 0, complete)
+            world.schedule(world.delays.task + monitor if dirty else 0, complete)
 
     def config(self, name: str) -> Document:
         return self.spec.get(name) or {}

@@ -242,8 +242,13 @@ class World:
         self.settle()
 
     def later(self, seconds: float, effect: Callable[[], None]) -> None:
-        self._effects.append((self.now() + seconds, effect))
+        """Let it happen so much later, be it at once."""
+        self.schedule(seconds, effect)
         self.settle()
+
+    def schedule(self, seconds: float, effect: Callable[[], None]) -> None:
+        """The same, but not before what is under way is over."""
+        self._effects.append((self.now() + seconds, effect))
 
     def settle(self) -> None:
         """Let happen what is due."""

@@ -388,7 +388,11 @@ def _refuse_for_mode(params: Mapping[str, Any], mode: str) -> None:
 
 
 def _names_platforms(params: Mapping[str, Any]) -> bool:
-    return (params["placement"] or {}).get("platforms") is not None
+    """An empty placement names them all, and has none."""
+    placement = params["placement"]
+    return placement is not None and (
+        placement["platforms"] is not None or all(part is None for part in placement.values())
+    )
 
 
 def _resolved(values: Mapping[str, Any], seen: Seen, before: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def task(
     iteration: int | None = None,
     **more: Any,
 ) -> dict[str, Any]:
-    document = {
+    document: dict[str, Any] = {
         "ID": f"t{next(_ids)}",
         "CreatedAt": created,
         "Spec": {"ContainerSpec": {"Image": "web:1"}},

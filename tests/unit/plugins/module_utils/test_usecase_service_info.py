@@ -341,7 +341,7 @@ def test_networks_are_asked_for_where_there_are_addresses(world: World) -> None:
     (ingress,) = engine.networks({"name": ["ingress"]})
     address = {"NetworkID": ingress["Id"], "Addr": "10.0.0.3/24"}
     service["Endpoint"] = {**ENDPOINT, "VirtualIPs": [address]}
-    engine.service = lambda _reference: service  # type: ignore[method-assign]
+    engine.service = lambda service_id: service  # type: ignore[method-assign]
     facts = gather(engine, params("service_info", {"name": "web"}), Run(clock=world.clock))
     (virtual_ip,) = facts["services"][0]["endpoint"]["virtual_ips"]
     assert virtual_ip["network"] == "ingress"

@@ -142,6 +142,11 @@ def test_when_the_wait_is_over_nothing_is_watched_any_more() -> None:
         ([old("running"), task("running", node="n2")], "running on node2, replaces web:1 on node1"),
         ([old("running")], "to be replaced: web:1 on node1"),
         ([old("shutdown", desired="shutdown"), task("starting")], "starting on node1"),
+        # The old one's trouble is over.
+        (
+            [old("pending", node="", err="no suitable node"), task("preparing")],
+            "preparing on node1, replaces web:1",
+        ),
         # What the new one died of stays to be seen while the next one is on its way.
         (
             [
@@ -244,6 +249,12 @@ def test_a_job_counts_what_is_complete_in_its_last_run() -> None:
             "slot 3": "preparing on node1: exit (1)",
         },
     )
+
+
+def test_a_job_that_is_complete_is_not_watched() -> None:
+    mode = {"ReplicatedJob": {"TotalCompletions": 1}}
+    text, _rows = progress(mode, job("complete"), JobStatus={"JobIteration": {"Index": 7}})
+    assert text == "1 of 1 tasks are complete"
 
 
 def test_a_global_job_is_told_node_by_node() -> None:

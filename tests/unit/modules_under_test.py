@@ -73,7 +73,7 @@ def params(name: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def run(
-    name: str, docker_host: str | None, check_mode: bool = False, /, **given: Any
+    module_name: str, docker_host: str | None, check_mode: bool = False, /, **given: Any
 ) -> dict[str, Any]:
     """Run the module's `main` and give what it prints for Ansible."""
     task = {
@@ -90,7 +90,7 @@ def run(
     on_target = mock.patch.object(_internal, "is_controller", False)
     with patch_module_args(task), redirect_stdout(printed), forget, on_target:
         try:
-            module(name).main()
+            module(module_name).main()
         except SystemExit:
             pass
     return json.loads(printed.getvalue())

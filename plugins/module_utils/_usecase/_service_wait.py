@@ -45,8 +45,9 @@ def wait(
     Every request for the sake of the picture alone is made only where somebody watches.
     """
     name, watched = params["name"], run.watch is not None
-    # Asked once: of all requests it costs the engine the most.
-    read_at, engine_then = run.clock.now(), engine_time(engine.info()["SystemTime"])
+    # Asked once: of all requests it costs the engine the most. How long the answer takes is not
+    # added to how long a task has run.
+    engine_then, read_at = engine_time(engine.info()["SystemTime"]), run.clock.now()
 
     def converged() -> Look:
         # First, so that what is seen after it has run for at least so long.

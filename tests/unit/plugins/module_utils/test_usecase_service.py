@@ -17,6 +17,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     NotConverged,
     WrongState,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._ready import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import Seen, ensure
 from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending
@@ -56,6 +57,23 @@ def test_it_waits_until_the_tasks_have_kept_running(host: Daemon) -> None:
     _outcome, facts = web(host, image="web:1", replicas=2)
     assert [task["state"] for task in facts["tasks"]] == ["running", "running"]
     assert host.world.now() >= 35
+
+
+def test_an_engine_that_is_slow_to_answer_adds_nothing_to_how_long_tasks_ran(host: Daemon) -> None:
+    engine = host.engine
+    ask = engine.info
+
+    def ask_slowly() -> dict[str, Any]:
+        host.world.sleep(30)
+        return ask()
+
+    engine.info = ask_slowly  # type: ignore[method-assign]
+    host.world.delays.task = 40
+    run = Run(clock=host.world.clock)
+    ensure(engine, params("service", {"name": "web", "image": "web:1"}), run)
+    (task,) = host.swarm_or_fail().service("web").tasks
+    began = engine_time(task["Status"]["Timestamp"])
+    assert (engine_time(host.world.timestamp()) - began).total_seconds() >= 5
 
 
 def test_without_wait_it_ends_when_the_swarm_has_accepted(host: Daemon) -> None:

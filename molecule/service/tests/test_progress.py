@@ -27,8 +27,10 @@ HERE = Path(__file__).parent
 ROLL_OUT = str(HERE / "roll_out.yml")
 LINES, COLUMNS = 40, 100
 LOST = "[node1] the connection: lost, trying again"
-# Long enough to cut the connection in the middle.
+# Long enough to cut the connection in the middle, and for longer than the fifteen seconds that one
+# test waits, on a machine that has other things to do.
 SLOWLY = ("-e", "delay=4s")
+AT_LENGTH = ("-e", "delay=10s")
 
 
 def roll_out(infra: Infra, version: int, *more: str, **how: Any) -> str:
@@ -231,7 +233,7 @@ def test_a_host_that_stays_away_is_unreachable(
 ) -> None:
     roll_out(infra, 1)
     process = infra.start(
-        *(ROLL_OUT, "-e", "version=2", "-e", "seconds=8", *SLOWLY),
+        *(ROLL_OUT, "-e", "version=2", "-e", "seconds=15", *AT_LENGTH),
         environment=connections.environment,
     )
     until_it_waits(process)
@@ -245,7 +247,7 @@ def test_a_host_that_stays_away_is_unreachable(
     assert done.counts("unreachable") == {"node1": 1}
     assert LOST in progress(done.output)
     # Again, with a connection, it ends well.
-    assert "0 changed" in roll_out(infra, 2, *SLOWLY)
+    assert "0 changed" in roll_out(infra, 2, *AT_LENGTH)
 
 
 @pytest.mark.faults

@@ -105,8 +105,8 @@ def _hosts(value: Any) -> list[str]:
 
 
 def _hosts_shown(value: Sequence[str]) -> dict[str, str]:
-    pairs = (entry.split(maxsplit=1) for entry in value)
-    return {names: address for address, names in pairs}
+    pairs = (entry.partition(" ") for entry in value)
+    return {names: address for address, _space, names in pairs}
 
 
 def _capabilities(value: Sequence[str]) -> list[str]:

@@ -168,7 +168,9 @@ def _settled(params: Mapping[str, Any]) -> dict[str, Any]:
     if settled["replicas"] == KEEP_REPLICAS:
         settled["replicas"] = None
     settled["resolve_image"] = resolution(settled["resolve_image"])
-    if settled["env_files"] is not None:
+    if settled["image"] == "":
+        raise InvalidOption("image is empty, and no service is without one: remove the option")
+    if settled["env_files"] is not None and settled["state"] == PRESENT:
         settled["env"] = _env_of_files(settled["env_files"], settled["env"])
     return settled
 

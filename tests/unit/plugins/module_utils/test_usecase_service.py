@@ -449,6 +449,8 @@ def test_a_file_that_is_no_text_is_refused(host: Daemon, tmp_path: Path) -> None
     file.write_bytes(b"A=\xff\xfe")
     with pytest.raises(InvalidOption, match=r"^env_files: .*web\.env cannot be read: "):
         web(host, image="web:1", env_files=[str(file)])
+    # To remove a service takes no variables.
+    assert not web(host, state="absent", env_files=[str(file)])[0].changed
 
 
 # Raw fields

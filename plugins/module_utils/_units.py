@@ -64,7 +64,8 @@ def bytes_of(value: int | str) -> int:
             f"'{value}' is not a size: write a number and a unit (b, k, m, g, t, p; powers of "
             "1024) such as 64M or 1.5g, or an integer of bytes"
         )
-    return round(Decimal(match.group(1)) * BYTES[match.group(2)])
+    # Cut, not rounded, as the CLI does.
+    return int(Decimal(match.group(1)) * BYTES[match.group(2)])
 
 
 def size(value: int) -> str:

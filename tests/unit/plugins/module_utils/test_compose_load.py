@@ -1,0 +1,217 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Compose files as documents: every case of `cases/compose`, and documents made at random."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._load import (
+    Loaded,
+    Source,
+    WantedFile,
+    files_wanted,
+    load,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.tests.unit.compose_cases import (
+    ENVIRONMENT,
+    FOLDER,
+    cases,
+    files_of,
+    sources_of,
+)
+
+CASES = cases()
+
+
+def _load(case: Mapping[str, Any]) -> Loaded:
+    environment = {**ENVIRONMENT, **case.get("environment", {})}
+    return load(
+        sources_of(case),
+        {name: value for name, value in environment.items() if value is not None},
+        FOLDER,
+        files_of(case),
+        case.get("strict", False),
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+def test_case(case: Mapping[str, Any]) -> None:
+    if "refused" in case:
+        with pytest.raises(InvalidOption) as refusal:
+            _load(case)
+        for text in [case["refused"]] if isinstance(case["refused"], str) else case["refused"]:
+            assert text in str(refusal.value)
+        assert "compose" in str(refusal.value)
+    else:
+        loaded = _load(case)
+        document = {**loaded.document}
+        assert document.pop("version") == case.get("version", "3.13")
+        if "service" in case or "services" in case:
+            assert document == {"services": {"web": case["gives"]}}
+        else:
+            assert document == {"services": {}, **case["gives"]}
+        assert loaded.name == case.get("stack")
+        wanted = case.get("warns", [])
+        assert len(loaded.warnings) == len(wanted), loaded.warnings
+        for text in wanted:
+            assert any(text in warning for warning in loaded.warnings), text
+
+
+def test_every_source_is_left_as_it_was() -> None:
+    for case in CASES:
+        before = repr(sources_of(case))
+        sources = sources_of(case)
+        try:
+            load(sources, ENVIRONMENT, FOLDER, files_of(case))
+        except InvalidOption:
+            pass
+        assert repr(sources) == before, case["id"]
+
+
+# Which files have to be read
+
+
+def test_files_wanted() -> None:
+    first = {
+        "services": {"web": {"env_file": ["a.env", {"path": "./b.env", "required": False}]}},
+        "secrets": {"s": {"file": "s.txt"}, "replaced": {"file": "r.txt"}, "e": {"external": True}},
+        "configs": {"c": {"file": "/etc/c"}, "inline": {"content": "x"}},
+    }
+    second = {
+        "services": {"web": {"env_file": "sub/${A}.env"}, "db": {"env_file": "b.env"}},
+        "secrets": {"replaced": {"file": "other.txt"}},
+    }
+    wanted = files_wanted([Source("one.yml", first), Source("two.yml", second)], ENVIRONMENT, "/d")
+    assert sorted(wanted, key=lambda file: file.path) == [
+        WantedFile("/d/a.env", "one.yml: services.web.env_file"),
+        WantedFile("/d/b.env", "two.yml: services.db.env_file"),
+        WantedFile("/d/other.txt", "secrets.replaced.file"),
+        WantedFile("/d/s.txt", "secrets.s.file"),
+        WantedFile("/d/sub/a.env", "two.yml: services.web.env_file"),
+        WantedFile("/etc/c", "configs.c.file"),
+    ]
+
+
+def test_a_file_that_may_be_missing() -> None:
+    body = {"services": {"web": {"env_file": [{"path": "a.env", "required": False}]}}}
+    wanted = files_wanted([Source("one.yml", body)], {}, "/d")
+    assert wanted == [WantedFile("/d/a.env", "one.yml: services.web.env_file", required=False)]
+
+
+def test_what_is_wrong_is_said_before_files_are_read() -> None:
+    with pytest.raises(InvalidOption, match=r"one\.yml: services\.web\.imge"):
+        files_wanted([Source("one.yml", {"services": {"web": {"imge": "i"}}})], {}, "/d")
+
+
+def test_a_document_that_holds_itself() -> None:
+    body: dict[str, Any] = {"services": {"web": {"labels": {}}}}
+    body["services"]["web"]["deploy"] = body["services"]
+    with pytest.raises(InvalidOption, match="holds itself"):
+        load([Source("one.yml", body)], {}, "/d", {})
+
+
+def test_many_errors_are_cut() -> None:
+    body = {f"key{number}": 1 for number in range(50)}
+    with pytest.raises(InvalidOption, match="and 30 more"):
+        load([Source("one.yml", body)], {}, "/d", {})
+
+
+# Documents made at random: never anything but our own errors, and those with a place
+
+VALUES: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    3,
+    10**25,
+    1.5,
+    float("inf"),
+    float("nan"),
+    "",
+    "a",
+    "80:80",
+    "1-5:9",
+    "a:/b:ro",
+    "~:",
+    ":",
+    "\\",
+    "'",
+    "5s",
+    "-",
+    "64M",
+    "$A",
+    "${A",
+    "${X:?}",
+    "${X:-${A:-$$}}",
+    "$A-b",
+    "é\u0000\ud800",
+    b"bytes",
+    [],
+    {},
+    [None],
+    {"": 1},
+    {None: 1},
+    {1: 2},
+    {"a": {"b": ["c"]}},
+]
+
+
+def _keys() -> list[str]:
+    """Every key that stands in a case, to meet the rows at random."""
+
+    def found(value: Any) -> list[str]:
+        if isinstance(value, Mapping):
+            return [str(k) for k in value] + [key for part in value.values() for key in found(part)]
+        return [key for part in value for key in found(part)] if isinstance(value, list) else []
+
+    return sorted(
+        {key for case in CASES for source in sources_of(case) for key in found(source.body)}
+    )
+
+
+def _mutated(value: Any, chance: random.Random, keys: list[str]) -> Any:
+    """A document that loads, with parts of it exchanged, added, moved or taken away."""
+    if chance.random() < 0.04:
+        return chance.choice(VALUES)
+    if isinstance(value, Mapping):
+        result = {
+            (chance.choice(keys) if chance.random() < 0.03 else key): _mutated(part, chance, keys)
+            for key, part in value.items()
+            if chance.random() > 0.03
+        }
+        if chance.random() < 0.1:
+            result[chance.choice(keys)] = chance.choice(VALUES)
+        return result
+    if isinstance(value, list):
+        return [
+            _mutated(part, chance, keys)
+            for part in value
+            for _ in range(chance.choice([1, 1, 1, 2]))
+        ]
+    return value
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_documents_load_or_are_refused(seed: int) -> None:
+    chance = random.Random(seed)
+    keys = _keys()
+    errors = []
+    for case in CASES:
+        sources = [Source(s.file, _mutated(s.body, chance, keys)) for s in sources_of(case)]
+        try:
+            load(sources, ENVIRONMENT, FOLDER, files_of(case))
+            files_wanted(sources, ENVIRONMENT, FOLDER)
+        except InvalidOption as error:
+            errors.append(str(error))
+    assert 0 < len(errors) < len(CASES)
+    assert all("compose" in error for error in errors)

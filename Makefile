@@ -16,7 +16,7 @@ COLLECTION := .ansible/collections/ansible_collections/shoal/swarm
 MOLECULE := $(patsubst molecule/%/molecule.yml,molecule-%,$(wildcard $(MOLECULE_GLOB)))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint types sanity units build molecule test faults demo bench lab lab-down clean
+.PHONY: help venv lint types sanity units build molecule test stacks faults demo bench lab lab-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +31,7 @@ lint: venv ## ruff, yamllint, ansible-lint, the changelog's fragments
 
 types: venv ## mypy
 	mypy $(COLLECTION)/plugins $(COLLECTION)/tests/unit
-	mypy $(wildcard .ci lab bench)
+	mypy $(wildcard .ci lab bench tests/cli)
 
 sanity: venv ## ansible-test sanity, on every Python that is here
 	python .ci/ansible_test.py sanity --local
@@ -51,6 +51,9 @@ molecule-%: venv ## one scenario
 
 test: venv ## all of the above
 	python .ci/steps.py lint types sanity units build $(MOLECULE)
+
+stacks: venv ## compose files, beside what the Docker CLI (28 or newer) makes of them; needs no engine
+	PYTHONPATH=.ansible/collections pytest --quiet tests/cli
 
 faults: venv ## hosts that are killed in the middle of an update, and what else takes long
 	PYTEST_ADDOPTS="-m faults" molecule test --scenario-name service

@@ -65,6 +65,8 @@ for _tag, _pattern, _first in (
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _first)
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+# As a value it is a text like any other.
+_Loader.add_constructor("tag:yaml.org,2002:merge", _Loader.construct_scalar)
 
 
 def parse(content: bytes | str, name: str) -> Any:

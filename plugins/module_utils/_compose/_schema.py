@@ -42,10 +42,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._values impor
     hosts,
     integer,
     leaf,
-    number,
     options,
     pairs,
     port_number,
+    ratio,
     scalar_text,
     signed,
     size,
@@ -64,7 +64,6 @@ TEXT_OR_TEXTS = leaf(text_or_texts)
 INTEGER = leaf(integer)
 SIGNED = leaf(signed)
 PORT = leaf(port_number)
-NUMBER = leaf(number)
 BOOLEAN = leaf(boolean)
 DURATION = leaf(duration)
 COMMAND = leaf(command)
@@ -252,7 +251,7 @@ def _roll_out(key: str, *actions: str) -> Kind:
         Row("delay", _non_zero_duration),
         Row("failure_action", choice(*actions)),
         Row("monitor", _non_zero_duration),
-        Row("max_failure_ratio", NUMBER),
+        Row("max_failure_ratio", leaf(ratio)),
         Row("order", choice("start-first", "stop-first")),
     )
 

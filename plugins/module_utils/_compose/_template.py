@@ -5,8 +5,9 @@
 """Variables in the values of a compose file: `$VAR`, `${VAR}`, and what stands in where one is not.
 
 As `docker stack` reads them, and as the Compose Specification says where the CLI has nothing or
-does harm: `${VAR:+text}` and `${VAR+text}`, a variable inside of a default, and `$VAR-text`, of
-which the CLI makes `${VAR-text}` and so loses the text; here it is refused.
+does harm: `${VAR:+text}` and `${VAR+text}`; variables and `$$` inside of a default, which the CLI
+takes as they stand; and `$VAR-text`, of which it makes `${VAR-text}` and so loses the text, and
+which is refused here.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ way to understand it.
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -112,6 +113,21 @@ def number(value: Any) -> float:
     if not abs(result) < float("inf"):
         raise InvalidOption(f"is a number, not {described(value)}")
     return result
+
+
+def ratio(value: Any) -> float:
+    """In the 32 bits that the API has for it, and no more digits than say which they are."""
+    exact = number(value)
+    if not 0 <= exact <= 1:
+        raise InvalidOption(f"is a number from 0 to 1, not {described(value)}")
+    stored = _single(exact)
+    texts_of_it = (f"{stored:.{digits}g}" for digits in range(1, 10))
+    return next(float(text) for text in texts_of_it if _single(float(text)) == stored)
+
+
+def _single(value: float) -> float:
+    single: float = struct.unpack("f", struct.pack("f", value))[0]
+    return single
 
 
 def boolean(value: Any) -> bool:

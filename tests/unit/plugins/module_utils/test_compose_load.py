@@ -118,6 +118,17 @@ def test_a_document_that_holds_itself() -> None:
         load([Source("one.yml", body)], {}, "/d", {})
 
 
+@pytest.mark.parametrize("key", [True, None, 1.5, ("a",), ""])
+def test_a_key_that_is_no_text(key: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"one\.yml: services: has the key .*: quote it"):
+        load([Source("one.yml", {"services": {key: {"image": "i"}}})], {}, "/d", {})
+
+
+def test_a_key_of_digits_is_text() -> None:
+    loaded = load([Source("one.yml", {"services": {1: {"labels": {2: 3}}}})], {}, "/d", {})
+    assert loaded.document["services"] == {"1": {"labels": {"2": "3"}}}
+
+
 def test_many_errors_are_cut() -> None:
     body = {f"key{number}": 1 for number in range(50)}
     with pytest.raises(InvalidOption, match="and 30 more"):

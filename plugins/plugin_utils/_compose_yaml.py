@@ -54,6 +54,10 @@ def _integer(loader: _Loader, node: Any) -> float:
     return value if -(2**63) <= value < 2**64 else float(value)
 
 
+def _text(loader: _Loader, node: Any) -> str:
+    return str(loader.construct_scalar(node))
+
+
 # The first that matches is taken. The characters are those that each can begin with.
 for _tag, _pattern, _first in (
     ("null", _NULL, ["~", "n", "N", ""]),
@@ -66,7 +70,7 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _pattern, _first)
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 # As a value it is a text like any other.
-_Loader.add_constructor("tag:yaml.org,2002:merge", _Loader.construct_scalar)
+_Loader.add_constructor("tag:yaml.org,2002:merge", _text)
 
 
 def parse(content: bytes | str, name: str) -> Any:

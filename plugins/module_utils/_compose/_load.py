@@ -173,9 +173,10 @@ def _substituted(text: str, place: Place) -> str:
     except UnicodeEncodeError:
         # YAML can escape half of a character, which no text of the API can hold.
         place.refuse("has a character that is not Unicode")
+        return ""
     except InvalidOption as error:
         place.refuse(error)
-    return ""
+        return text
 
 
 def _extended(

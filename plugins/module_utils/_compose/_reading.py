@@ -20,6 +20,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import Invalid
 # Longer than any real document nests; one that holds itself (by YAML anchors) nests without end.
 _DEEPEST = 50
 _TOLD_AT_ONCE = 20
+_NAME = re.compile(r"[a-zA-Z0-9._-]+\Z")
 
 
 @dataclass
@@ -184,15 +185,14 @@ def _unknown(name: str, known: Mapping[str, Row]) -> str:
     return f"there is no such key; those that can stand here are {', '.join(sorted(known))}"
 
 
-def named(kind: Kind, pattern: str = r"[a-zA-Z0-9._-]+") -> Kind:
+def named(kind: Kind) -> Kind:
     """A mapping of names that the user chooses."""
-    name_pattern = re.compile(pattern + r"\Z")
 
     def read_named(value: Any, place: Place) -> Any:
         result = {}
         for name, item in mapping_of(value).items():
             here = place.at(name)
-            if not name_pattern.match(name):
+            if not _NAME.match(name):
                 here.refuse("a name here has letters, digits, '.', '_' and '-' only")
                 continue
             normal = read(kind, item, here)

@@ -63,7 +63,6 @@ TEXT_SET = leaf(text_set)
 TEXT_OR_TEXTS = leaf(text_or_texts)
 INTEGER = leaf(integer)
 SIGNED = leaf(signed)
-PORT = leaf(port_number)
 BOOLEAN = leaf(boolean)
 DURATION = leaf(duration)
 COMMAND = leaf(command)
@@ -98,7 +97,7 @@ _FILE_REFERENCE = _or_text(
 
 _PORT = section(
     "services.NAME.ports",
-    Row("target", PORT, required=True),
+    Row("target", leaf(lambda value: integer(value, 1, 65535)), required=True),
     Row("published", nullable(lambda v, _place: 0 if v == "" else port_number(v), 0)),
     Row("protocol", TEXT),
     Row("mode", TEXT),
@@ -355,7 +354,7 @@ SERVICE = section(
     Row("cap_add", TEXT_SET),
     Row("cap_drop", TEXT_SET),
     Row("sysctls", LABELS),
-    Row("ulimits", named(_ulimit, "[a-z]+")),
+    Row("ulimits", named(_ulimit)),
     Row("oom_score_adj", leaf(lambda value: integer(value, -1000, 1000))),
     Row(
         "credential_spec",

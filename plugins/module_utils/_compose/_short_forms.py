@@ -54,8 +54,8 @@ def _short_port(value: Any, place: Place) -> list[dict[str, Any]]:
     protocol = (protocol or "tcp").lower()
     if protocol not in _PROTOCOLS:
         raise InvalidOption(f"{described(spec)} has a protocol other than tcp, udp and sctp")
-    inside = _range(spec, target)
-    outside = _range(spec, published) if published else None
+    inside = _range(spec, target, least=1)
+    outside = _range(spec, published, least=0) if published else None
     if outside and len(outside) != len(inside) and len(inside) > 1:
         raise InvalidOption(f"{described(spec)} has ranges of different lengths")
     _warn_of_address(spec, address, place)
@@ -80,11 +80,11 @@ def _three_parts(spec: str) -> tuple[str, str, str]:
     return address, published, target
 
 
-def _range(spec: str, text: str) -> list[int]:
+def _range(spec: str, text: str, least: int) -> list[int]:
     match = re.match(r"(\d{1,5})(?:-(\d{1,5}))?\Z", text)
     first = int(match.group(1)) if match else 0
     last = int(match.group(2) or first) if match else 0
-    if not match or not 0 <= first <= last <= 65535:
+    if not match or not least <= first <= last <= 65535:
         raise InvalidOption(
             f"{described(spec)} is not a port: write 80, 8080:80, 8080-8081:80-81 or 53:53/udp"
         )

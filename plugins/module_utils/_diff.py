@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action
+try:
+    import jsondiff
+except ImportError:
+    HAS_JSONDIFF = False
+else:
+    HAS_JSONDIFF = True
 
-HAS_JSONDIFF = importlib.util.find_spec("jsondiff") is not None
+from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action
 
 
 def differing(
@@ -43,13 +47,8 @@ def for_ansible(actions: Iterable[Action]) -> list[dict[str, Any]]:
     return entries
 
 
-def changes(actions: Sequence[Action]) -> list[dict[str, Any]]:
+def changes(actions: Iterable[Action]) -> list[dict[str, Any]]:
     """The same for programs: jsondiff's symmetric form, `[before, after]` at each leaf."""
-    if not actions:
-        return []
-    # It brings PyYAML with it: a run that changes nothing need not wait for that.
-    import jsondiff
-
     return [
         {
             "action": action.summary,

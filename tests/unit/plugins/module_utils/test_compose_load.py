@@ -207,7 +207,7 @@ def _mutated(value: Any, chance: random.Random, keys: list[str]) -> Any:
         return [
             _mutated(part, chance, keys)
             for part in value
-            for _ in range(chance.choice([1, 1, 1, 2]))
+            for _copy in range(chance.choice([1, 1, 1, 2]))
         ]
     return value
 

@@ -182,6 +182,10 @@ class Engine:
     socket: Path
     registry: str
 
+    @property
+    def is_connected(self) -> bool:
+        return run(*self.ssh[:-1], "-O", "check", self.ssh[-1], check=False).returncode == 0
+
     def on(self, command: str, check: bool = True) -> str:
         return run(*self.ssh, command, check=check).stdout
 
@@ -238,7 +242,8 @@ def connect(
     folder = Path(run("mktemp", "--directory").stdout.strip())
 
     def open_engine(host: str) -> Engine:
-        if host not in engines:
+        # The way to a host that was killed is gone, also when the host is back.
+        if host not in engines or not engines[host].is_connected:
             engines[host] = _open(host, hosts[host]["ansible_host"], variables, folder)
         return engines[host]
 
@@ -256,7 +261,17 @@ def _open(host: str, address: str, variables: dict[str, Any], folder: Path) -> E
         f"{variables['ansible_user']}@{address}",
     )
     # In the background for as long as the tests run; it shall not hold on to our pipes.
-    forward = (*ssh[:-1], "-M", "-f", "-N", "-L", f"{socket}:/var/run/docker.sock", ssh[-1])
+    forward = (
+        *ssh[:-1],
+        "-M",
+        "-f",
+        "-N",
+        "-o",
+        "StreamLocalBindUnlink=yes",
+        "-L",
+        f"{socket}:/var/run/docker.sock",
+        ssh[-1],
+    )
     subprocess.run(forward, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return Engine(host, ssh, socket, variables["lab_registry"])
 

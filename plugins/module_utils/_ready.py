@@ -182,6 +182,8 @@ def _counts(
 ) -> tuple[list[Document], int, int]:
     """The running task of each slot, how many slots have finished well, and how many there are."""
     down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
+    # A new leader knows of no node, until it hears of it, whether what ran there still does.
+    silent = {node["ID"] for node in nodes if node["Status"]["State"] != "ready"}
     replicated = spec["Mode"].get("Replicated")
     if replicated is not None:
         tasks = [task for task in tasks if task.get("NodeID") not in down]
@@ -191,7 +193,7 @@ def _counts(
         for task in newest
         if task["Status"]["State"] == RUNNING
         and task["DesiredState"] == RUNNING
-        and task.get("NodeID") not in down
+        and task.get("NodeID") not in silent
     ]
     may_finish = _may_finish(spec)
     finished = sum(1 for t in newest if may_finish and t["Status"]["State"] == COMPLETE)

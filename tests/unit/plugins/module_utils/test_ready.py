@@ -30,7 +30,13 @@ def node(number: int, state: str = "ready", availability: str = "active") -> dic
     }
 
 
-NODES = [node(1), node(2), node(3, state="down"), node(4, availability="drain")]
+NODES = [
+    node(1),
+    node(2),
+    node(3, state="down"),
+    node(4, availability="drain"),
+    node(5, state="unknown"),
+]
 
 
 def task(
@@ -146,6 +152,11 @@ def fails(reason: str) -> Look:
         (
             "a task on a node that is down does not count",
             look([task("running", node="n3")]),
+            waits("0 of 1 tasks are running"),
+        ),
+        (
+            "a task on a node that a new leader has not heard of yet is waited for",
+            look([task("running", node="n5")]),
             waits("0 of 1 tasks are running"),
         ),
         (

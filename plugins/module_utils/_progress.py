@@ -31,6 +31,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import 
     monitor_seconds,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._tasks import (
+    OVER,
     count,
     image_of,
 )
@@ -151,7 +152,7 @@ def _is_alive(task: Document) -> bool:
 
 
 def _is_meant(task: Document) -> bool:
-    return task["DesiredState"] not in TERMINAL or task["DesiredState"] == COMPLETE
+    return task["DesiredState"] not in OVER
 
 
 def _places(names: Mapping[str, str]) -> Where:

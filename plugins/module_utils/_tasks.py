@@ -32,7 +32,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import 
 # The container has ended, and the node has told with which code. Of an orphaned task nobody knows.
 _ENDED = (COMPLETE, "shutdown", *FAILED)
 # DesiredState of a task that shall not be there any more; a job's tasks shall complete.
-_OVER = tuple(state for state in TERMINAL if state != COMPLETE)
+OVER = tuple(state for state in TERMINAL if state != COMPLETE)
 
 Document = Mapping[str, Any]
 
@@ -134,7 +134,7 @@ def count(service: Document, tasks: Sequence[Document], down: Collection[str]) -
     spec = service["Spec"]
     mode = mode_of(spec)
     tasks = list(of_last_run(service, tasks))
-    alive = [task for task in tasks if task["DesiredState"] not in _OVER]
+    alive = [task for task in tasks if task["DesiredState"] not in OVER]
     stored = spec["Mode"].get(MODES.get(mode, mode)) or {}
     if mode == REPLICATED:
         desired = stored.get("Replicas", 1)

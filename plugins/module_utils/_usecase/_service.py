@@ -25,11 +25,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     require_manager,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action, Plan
-from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
-    COMPLETE,
-    ROLLBACKS,
-    TERMINAL,
-)
+from ansible_collections.shoal.swarm.plugins.module_utils._ready import ROLLBACKS
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
     FORCED_BY,
     GLOBAL,
@@ -54,7 +50,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     shown,
     wanted,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._tasks import tasks_of
+from ansible_collections.shoal.swarm.plugins.module_utils._tasks import OVER, tasks_of
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._image import (
     Pinned,
     Registry,
@@ -583,8 +579,6 @@ def facts(engine: Engine, seen: Seen) -> dict[str, Any]:
         "service_id": service["ID"],
         "service_spec": service["Spec"],
         "tasks": [
-            task
-            for task in tasks_of(service, tasks, names)
-            if task["desired_state"] not in TERMINAL or task["desired_state"] == COMPLETE
+            task for task in tasks_of(service, tasks, names) if task["desired_state"] not in OVER
         ],
     }

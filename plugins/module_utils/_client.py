@@ -261,13 +261,53 @@ class Engine:
     def secrets(self, filters: Mapping[str, list[str]] | None = None) -> list[Document]:
         return self._get("/secrets", "list the secrets", _filters(filters))
 
+    def secret_create(self, spec: Document) -> str:
+        return self._write("POST", "/secrets/create", f"create secret {spec['Name']}", body=spec)[
+            "ID"
+        ]
+
+    def secret_update(self, secret_id: str, version: int, spec: Document) -> None:
+        path = f"/secrets/{quote(secret_id)}/update"
+        doing = f"update secret {spec['Name']}"
+        self._write("POST", path, doing, query={"version": version}, body=spec)
+
+    def secret_remove(self, secret_id: str) -> None:
+        self._write("DELETE", f"/secrets/{quote(secret_id)}", f"remove secret {secret_id}")
+
     def configs(self, filters: Mapping[str, list[str]] | None = None) -> list[Document]:
         return self._get("/configs", "list the configs", _filters(filters))
 
-    # Networks
+    def config_create(self, spec: Document) -> str:
+        return self._write("POST", "/configs/create", f"create config {spec['Name']}", body=spec)[
+            "ID"
+        ]
+
+    def config_update(self, config_id: str, version: int, spec: Document) -> None:
+        path = f"/configs/{quote(config_id)}/update"
+        doing = f"update config {spec['Name']}"
+        self._write("POST", path, doing, query={"version": version}, body=spec)
+
+    def config_remove(self, config_id: str) -> None:
+        self._write("DELETE", f"/configs/{quote(config_id)}", f"remove config {config_id}")
+
+    # Networks, and the volumes of this engine
 
     def networks(self, filters: Mapping[str, list[str]] | None = None) -> list[Document]:
         return self._get("/networks", "list the networks", _filters(filters))
+
+    def network_create(self, body: Document) -> str:
+        return self._write("POST", "/networks/create", f"create network {body['Name']}", body=body)[
+            "Id"
+        ]
+
+    def network_remove(self, network_id: str) -> None:
+        self._write("DELETE", f"/networks/{quote(network_id)}", f"remove network {network_id}")
+
+    def volumes(self, filters: Mapping[str, list[str]] | None = None) -> list[Document]:
+        return self._get("/volumes", "list the volumes", _filters(filters)).get("Volumes") or []
+
+    def volume_remove(self, name: str) -> None:
+        self._write("DELETE", f"/volumes/{quote(name)}", f"remove volume {name}")
 
     # The wire
 

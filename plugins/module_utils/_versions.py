@@ -163,7 +163,7 @@ def is_digest_of(kept: str, data: str) -> bool:
 
 
 # Asked for again with each look at the swarm.
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _slow_hash(data: str, salt: bytes) -> str:
     content = base64.b64decode(data)
     return base64.b64encode(hashlib.pbkdf2_hmac(_HASH, content, salt, _ROUNDS)).decode()

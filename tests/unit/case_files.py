@@ -17,7 +17,7 @@ A case of `cases/MODULE.yml` or `cases/MODULE-SUBJECT.yml`:
                  updates      specs that come after them, over the service of the name
                  rolled_back  names of services that were rolled back by hand then
                  networks, secrets, configs
-                              names
+                              names, or bodies as the API takes them
                  registry     image -> digest; or down
                  login        user name and password that the registry asks for
                  state        locked, pending, error: what has become of the first host
@@ -49,6 +49,8 @@ from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
 )
 
 FOLDER = Path(__file__).parent / "cases"
+# What a secret or config holds of which only the name is said, in Base64.
+SOME_DATA = "eA=="
 
 
 @dataclass(frozen=True)
@@ -135,11 +137,11 @@ def _settle_in(
     for name, spec in observed.get("nodes", {}).items():
         node = swarm.node(name)
         node.spec = laid_over(node.spec, spec)
-    for name in observed.get("networks", ()):
-        swarm.add_network(name)
+    for network in observed.get("networks", ()):
+        swarm.create_network({"Driver": "overlay", **_body(network)})
     for kind in swarm.files:
-        for name in observed.get(f"{kind.lower()}s", ()):
-            swarm.add_file(kind, {"Name": name, "Data": ""})
+        for file in observed.get(f"{kind.lower()}s", ()):
+            swarm.add_file(kind, {"Data": SOME_DATA, **_body(file)})
     _set_up_registry(swarm.world.registry, observed)
     for spec in observed.get("services", ()):
         founder.engine.service_create(with_names_resolved(spec, hosts))
@@ -150,6 +152,10 @@ def _settle_in(
         service = founder.engine.service(name)
         version = service["Version"]["Index"]
         founder.engine.service_rollback(service["ID"], version, service["Spec"])
+
+
+def _body(given: Any) -> dict[str, Any]:
+    return {"Name": given} if isinstance(given, str) else given
 
 
 def _set_up_registry(registry: Registry, observed: Mapping[str, Any]) -> None:

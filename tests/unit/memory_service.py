@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ansible_collections.shoal.swarm.tests.unit.memory_objects import volumes_of
 from ansible_collections.shoal.swarm.tests.unit.memory_store import Document, Thing
 
 if TYPE_CHECKING:
@@ -186,6 +187,7 @@ class Service(Thing):
             "Spec": copy.deepcopy(self.spec["TaskTemplate"]),
             "DesiredState": desired or ("complete" if self.is_job() else "running"),
             "key": copy.deepcopy(self.key()),
+            "labels": dict(self.spec["Labels"]),
             "log": [],
         }
         if slot:
@@ -228,6 +230,10 @@ class Service(Thing):
             self.end(task, "rejected", world.broken_images[image])
             return
         self.become(task, "running")
+        node = self.swarm.node_of(task)
+        if node and node.daemon:
+            for name, labels in volumes_of(task):
+                node.daemon.add_volume(name, labels)
         for stream, text in world.output.get(image, ()):
             task["log"].append((world.timestamp(), stream, text))
         ending = world.endings.get(image)
@@ -406,5 +412,5 @@ def _meets(node: Node, constraint: str) -> bool:
 
 def shown(task: Document) -> Document:
     """A task as the API shows it, without what only this file knows of it."""
-    notes = ("key", "log", "restarts", "gave_up")
+    notes = ("key", "labels", "log", "restarts", "gave_up")
     return {name: part for name, part in task.items() if name not in notes}

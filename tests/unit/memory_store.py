@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
+INVALID = "rpc error: code = InvalidArgument desc = "
+PRECONDITION = "rpc error: code = FailedPrecondition desc = "
+ALREADY_EXISTS = "rpc error: code = AlreadyExists desc = "
 OUT_OF_SEQUENCE = "rpc error: code = Unknown desc = update out of sequence"
 
 

@@ -31,9 +31,22 @@ import requests.exceptions
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
 from ansible_collections.shoal.swarm.plugins.module_utils._membership import root_ca_digest
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock
-from ansible_collections.shoal.swarm.tests.unit import memory_spec
+from ansible_collections.shoal.swarm.tests.unit import memory_objects, memory_spec
+from ansible_collections.shoal.swarm.tests.unit.memory_objects import (
+    LOCAL_NETWORKS,
+    File,
+    labelled,
+    matches,
+)
 from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending, Service, shown
-from ansible_collections.shoal.swarm.tests.unit.memory_store import Document, Refusal, Thing
+from ansible_collections.shoal.swarm.tests.unit.memory_store import (
+    ALREADY_EXISTS,
+    INVALID,
+    PRECONDITION,
+    Document,
+    Refusal,
+    Thing,
+)
 
 Fault = Callable[["Daemon", Callable[[], Any]], Any]
 
@@ -87,8 +100,6 @@ NO_LEADER = (
 )
 DEADLINE = "rpc error: code = DeadlineExceeded desc = context deadline exceeded"
 LOST_LEADER = "rpc error: code = Unknown desc = node lost leader status"
-PRECONDITION = "rpc error: code = FailedPrecondition desc = "
-INVALID = "rpc error: code = InvalidArgument desc = "
 
 AUTH = "X-Registry-Auth"
 HOUR = 3600 * 10**9
@@ -187,6 +198,8 @@ class Delays:
     task: float = 0.0
     # Until the tasks of a removed service have stopped.
     stop: float = 0.0
+    # Until a new network has its addresses.
+    network: float = 0.0
     # A node that is gone is called down after some heartbeats.
     down: float = 14.0
     # How long reads still answer after the quorum is lost.
@@ -394,9 +407,10 @@ class Swarm(Thing):
         self.services: list[Service] = []
         # Removed ones, of which tasks are still running.
         self.remains: list[Service] = []
-        self.networks: list[Document] = [_network(world.identifier(), "ingress", Ingress=True)]
-        # Secrets and configs.
-        self.files: dict[str, list[Thing]] = {"Secret": [], "Config": []}
+        self.networks: list[Document] = []
+        # Removed ones, which a node still knows while it has containers on them.
+        self.removed_networks: list[Document] = []
+        self.files: dict[str, list[File]] = {"Secret": [], "Config": []}
         self.root_ca = world.certificate()
         self.issuer = self.root_ca
         self.is_rotating = False
@@ -411,12 +425,15 @@ class Swarm(Thing):
         spec = body.get("Spec") or {}
         self.spec = _merged_settings(_settings(_DEFAULTS), spec)
         self.after_settings(spec)
+        self.create_network({"Name": "ingress", "Ingress": True})
         self.touch()
 
     def objects(self) -> Iterator[Thing]:
         yield self
         yield from self.nodes
         yield from self.services
+        for files in self.files.values():
+            yield from files
 
     # Raft
 
@@ -626,8 +643,8 @@ class Swarm(Thing):
         if any(service.spec["Name"] == spec["Name"] for service in self.services):
             raise Refusal(
                 409,
-                "rpc error: code = AlreadyExists desc = name conflicts with an existing object: "
-                f"service {spec['Name']} already exists",
+                f"{ALREADY_EXISTS}name conflicts with an existing object: service {spec['Name']} "
+                "already exists",
             )
         service = Service(self, self.world.identifier(), spec, auth)
         service.touch()
@@ -715,18 +732,40 @@ class Swarm(Thing):
     def node_of(self, task: Document) -> Node | None:
         return next((node for node in self.nodes if node.id == task.get("NodeID")), None)
 
-    def add_file(self, kind: str, body: Document) -> Thing:
-        """A secret, of which nobody sees the data again, or a config."""
-        data = {"Data": body["Data"]} if kind == "Config" else {}
-        spec = {"Name": body["Name"], "Labels": body.get("Labels") or {}, **data}
-        thing = Thing(self, self.world.identifier(), spec)
-        self.files[kind].append(thing)
-        thing.touch()
-        return thing
+    # What services refer to
+
+    def add_file(self, kind: str, body: Document) -> File:
+        file = memory_objects.make_file(self, kind, body)
+        self.files[kind].append(file)
+        return file
+
+    def remove_file(self, kind: str, reference: str) -> None:
+        file = memory_objects.find_file(self, kind, reference)
+        file.refuse_removal()
+        self.index += 1
+        self.files[kind].remove(file)
 
     def add_network(self, name: str) -> Document:
-        self.networks.append(_network(self.world.identifier(), name))
-        return self.networks[-1]
+        return self.create_network({"Name": name, "Driver": "overlay"})
+
+    def create_network(self, body: Document) -> Document:
+        network = memory_objects.make_network(self, body)
+        self.index += 1
+        self.networks.append(network)
+        self.world.later(
+            self.world.delays.network, lambda: memory_objects.allocate(self, network, body)
+        )
+        return network
+
+    def remove_network(self, reference: str) -> None:
+        if any(reference in (network["Id"], network["Name"]) for network in LOCAL_NETWORKS):
+            raise Refusal(403, f"{reference} is a pre-defined network and cannot be removed")
+        network_id = self.network_id(reference)
+        network = next(network for network in self.networks if network["Id"] == network_id)
+        memory_objects.refuse_network_removal(self, network)
+        self.index += 1
+        self.networks.remove(network)
+        self.removed_networks.append(network)
 
     def network_id(self, reference: str) -> str:
         for network in (*self.networks, *LOCAL_NETWORKS):
@@ -790,6 +829,7 @@ class Daemon:
         self.joining = ""
         # State of an autolocked swarm that a forced new cluster left on the disk.
         self.has_locked_state = False
+        self.volumes: list[Document] = []
         self.root_dir = "/var/lib/docker"
         self.port = 2377
 
@@ -1073,6 +1113,7 @@ class Daemon:
         current = filters.get("_up-to-date")
         nodes = filters.get("node")
         ids = filters.get("id")
+        labels = filters.get("label")
         swarm = self.reading()
         for reference in wanted or ():
             swarm.service(reference)
@@ -1081,7 +1122,8 @@ class Daemon:
             for service in (*swarm.services, *swarm.remains)
             if wanted is None or {service.id, service.spec["Name"]} & set(wanted)
             for task in service.tasks
-            if not current or service.is_current(task)
+            if not current or (service in swarm.services and service.is_current(task))
+            if labels is None or all(labelled(task["labels"], label) for label in labels)
             if nodes is None or task.get("NodeID") in nodes
             if ids is None or any(task["ID"].startswith(beginning) for beginning in ids)
         ]
@@ -1108,32 +1150,76 @@ class Daemon:
     def get_distribution(self, query: Mapping[str, str], name: str) -> Document:
         return self.world.registry.tell(name, query[AUTH])
 
-    def create_network(self, query: Mapping[str, str], body: Document) -> Document:
-        return {"Id": self.writing().add_network(body["Name"])["Id"]}
+    def get_files(self, query: Mapping[str, str], noun: str) -> list[Document]:
+        files = self.reading().files[noun.capitalize()]
+        return [f.document() for f in files if _matches(f, query, memory_objects.FILE_FILTERS)]
 
-    def create_secret(self, query: Mapping[str, str], body: Document) -> Document:
-        return {"ID": self.writing().add_file("Secret", body).id}
+    def create_file(self, query: Mapping[str, str], body: Document, noun: str) -> Document:
+        return {"ID": self.writing().add_file(noun.capitalize(), body).id}
 
-    def create_config(self, query: Mapping[str, str], body: Document) -> Document:
-        return {"ID": self.writing().add_file("Config", body).id}
+    def update_file(
+        self, query: Mapping[str, str], body: Document, noun: str, reference: str
+    ) -> None:
+        file = memory_objects.find_file(self.writing(), noun.capitalize(), reference)
+        file.update(query.get("version"), body)
 
-    def get_secrets(self, query: Mapping[str, str]) -> list[Document]:
-        return [thing.document() for thing in self.reading().files["Secret"]]
-
-    def get_configs(self, query: Mapping[str, str]) -> list[Document]:
-        return [thing.document() for thing in self.reading().files["Config"]]
+    def remove_file(self, query: Mapping[str, str], body: Any, noun: str, reference: str) -> None:
+        self.writing().remove_file(noun.capitalize(), reference)
 
     def get_networks(self, query: Mapping[str, str]) -> list[Document]:
-        swarm = self.swarm if self.node and self.node.is_manager else None
-        networks = [*(swarm.networks if swarm else []), *LOCAL_NETWORKS]
-        names = json.loads(query.get("filters", "{}")).get("name")
-        scopes = json.loads(query.get("filters", "{}")).get("scope")
-        return [
-            network
-            for network in networks
-            if names is None or any(name in network["Name"] for name in names)
-            if scopes is None or network["Scope"] in scopes
-        ]
+        networks = [*self.swarm_networks(), *LOCAL_NETWORKS]
+        return [n for n in networks if _matches(n, query, memory_objects.NETWORK_FILTERS)]
+
+    def swarm_networks(self) -> Iterator[Document]:
+        """Those that the swarm tells of, and those that containers on this node are still on.
+
+        That the swarm does not answer is no error here (moby network_routes.go).
+        """
+        if self.swarm is None or self.node is None:
+            return
+        if self.node.is_manager and self.swarm.can_be_read():
+            yield from self.swarm.networks
+        for network in self.swarm.removed_networks:
+            if any(
+                memory_objects.is_on(task["Spec"], network)
+                for service in (*self.swarm.services, *self.swarm.remains)
+                for task in service.tasks
+                if task.get("NodeID") == self.node.id
+            ):
+                yield network
+
+    def create_network(self, query: Mapping[str, str], body: Document) -> Document:
+        return {"Id": self.writing().create_network(body)["Id"]}
+
+    def remove_network(self, query: Mapping[str, str], body: Any, reference: str) -> None:
+        swarm = self.writing()
+        known = [*self.swarm_networks(), *LOCAL_NETWORKS]
+        if not any(reference in (network["Id"], network["Name"]) for network in known):
+            raise Refusal(404, f"network {reference} not found")
+        swarm.remove_network(reference)
+
+    # What only this host has
+
+    def get_volumes(self, query: Mapping[str, str]) -> Document:
+        found = [v for v in self.volumes if _matches(v, query, memory_objects.VOLUME_FILTERS)]
+        return {"Volumes": found or None, "Warnings": None}
+
+    def remove_volume(self, query: Mapping[str, str], body: Any, name: str) -> None:
+        volume = next((volume for volume in self.volumes if volume["Name"] == name), None)
+        if volume is None:
+            raise Refusal(404, f"get {name}: no such volume")
+        if self.swarm and self.node:
+            services = [*self.swarm.services, *self.swarm.remains]
+            users = memory_objects.holders(services, self.node.id, name)
+            if users:
+                text = f"remove {name}: volume is in use - [{', '.join(users)}]"
+                raise Refusal(409, text)
+        self.volumes.remove(volume)
+
+    def add_volume(self, name: str, labels: Mapping[str, str] | None = None) -> None:
+        """As a container does that mounts it; one that is there stays as it is."""
+        if not any(volume["Name"] == name for volume in self.volumes):
+            self.volumes.append(memory_objects.volume(name, labels))
 
 
 ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
@@ -1157,12 +1243,15 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/tasks", Daemon.get_tasks),
     ("GET", "/tasks/([^/]+)/logs", Daemon.get_task_logs),
     ("GET", "/distribution/(.+)/json", Daemon.get_distribution),
-    ("POST", "/networks/create", Daemon.create_network),
-    ("POST", "/secrets/create", Daemon.create_secret),
-    ("POST", "/configs/create", Daemon.create_config),
-    ("GET", "/secrets", Daemon.get_secrets),
-    ("GET", "/configs", Daemon.get_configs),
+    ("GET", "/(secret|config)s", Daemon.get_files),
+    ("POST", "/(secret|config)s/create", Daemon.create_file),
+    ("POST", "/(secret|config)s/([^/]+)/update", Daemon.update_file),
+    ("DELETE", "/(secret|config)s/([^/]+)", Daemon.remove_file),
     ("GET", "/networks", Daemon.get_networks),
+    ("POST", "/networks/create", Daemon.create_network),
+    ("DELETE", "/networks/([^/]+)", Daemon.remove_network),
+    ("GET", "/volumes", Daemon.get_volumes),
+    ("DELETE", "/volumes/([^/]+)", Daemon.remove_volume),
 )
 
 
@@ -1264,34 +1353,12 @@ def _reach(node: Node) -> None:
     node.is_reachable = True
 
 
-def _network(network_id: str, name: str, scope: str = "swarm", **more: Any) -> Document:
-    driver = "overlay" if scope == "swarm" else name
-    return {"Id": network_id, "Name": name, "Driver": driver, "Scope": scope, **more}
-
-
-LOCAL_NETWORKS = (
-    _network("h" * 64, "host", "local"),
-    _network("b" * 64, "bridge", "local"),
-    _network("n" * 64, "none", "local"),
-)
-
-
-def _matches(thing: Thing, query: Mapping[str, str], known: Mapping[str, Any]) -> bool:
-    filters = json.loads(query.get("filters", "{}"))
-    for name, values in filters.items():
-        if name not in known:
-            raise Refusal(400, f"Invalid filter '{name}'")
-        # Several labels are conditions, several of anything else are a choice.
-        meets = all if name.endswith("label") else any
-        if not meets(known[name](thing, value) for value in values):
-            return False
-    return True
+def _matches(thing: Any, query: Mapping[str, str], known: Mapping[str, Any]) -> bool:
+    return matches(thing, json.loads(query.get("filters", "{}")), known)
 
 
 def _has_label(thing: Thing, text: str) -> bool:
-    key, equals, value = text.partition("=")
-    labels = thing.spec["Labels"]
-    return key in labels and (not equals or labels[key] == value)
+    return labelled(thing.spec["Labels"], text)
 
 
 # Names are matched by their beginning, IDs as well.

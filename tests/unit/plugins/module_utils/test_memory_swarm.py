@@ -11,6 +11,7 @@ memory swarm alone.
 
 from __future__ import annotations
 
+import base64
 import copy
 import os
 from collections.abc import Callable, Iterator
@@ -27,6 +28,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._client import (
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     EngineError,
+    NotConverged,
     NotManager,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
@@ -39,9 +41,18 @@ from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     Verdict,
     wait_until,
 )
-from ansible_collections.shoal.swarm.tests.unit import memory_spec, service_options
+from ansible_collections.shoal.swarm.tests.unit import (
+    memory_objects,
+    memory_spec,
+    service_options,
+)
 from ansible_collections.shoal.swarm.tests.unit import memory_swarm as memory
-from ansible_collections.shoal.swarm.tests.unit.memory_store import OUT_OF_SEQUENCE
+from ansible_collections.shoal.swarm.tests.unit.memory_store import (
+    ALREADY_EXISTS,
+    INVALID,
+    OUT_OF_SEQUENCE,
+    PRECONDITION,
+)
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
     SERVICE_DEFAULTS,
     World,
@@ -295,7 +306,7 @@ def test_settings_that_cannot_be_are_refused(rig: Rig) -> None:
     hasty = {**swarm["Spec"], "CAConfig": {"NodeCertExpiry": 60}}
     assert refusal(rig[0].swarm_update, version(swarm), hasty) == (
         400,
-        f"{memory.INVALID}minimum certificate expiry time is: 1h0m0s",
+        f"{INVALID}minimum certificate expiry time is: 1h0m0s",
     )
 
 
@@ -407,7 +418,7 @@ def test_the_last_manager_cannot_be_demoted_and_leaves_only_by_force(rig: Rig) -
     spec = {**node["Spec"], "Role": "worker"}
     assert refusal(rig[0].node_update, node["ID"], version(node), spec) == (
         400,
-        f"{memory.PRECONDITION}attempting to demote the last manager of the swarm",
+        f"{PRECONDITION}attempting to demote the last manager of the swarm",
     )
     text = memory.LEAVE_MANAGER + memory.LAST_MANAGER
     assert refusal(rig[0].swarm_leave, False) == (503, text)
@@ -529,8 +540,7 @@ def test_a_manager_that_just_leaves_still_counts(rig: Rig) -> None:
     spec = {**other["Spec"], "Role": "worker"}
     assert refusal(rig[0].node_update, ids[1], version(other), spec) == (
         400,
-        f"{memory.PRECONDITION}can't remove member from the raft: this would result in a loss of "
-        "quorum",
+        f"{PRECONDITION}can't remove member from the raft: this would result in a loss of quorum",
     )
 
 
@@ -644,11 +654,11 @@ def test_a_service_update_that_changes_nothing_costs_the_target_of_the_rollback(
 @hosts(1)
 def test_what_a_service_cannot_become_is_refused(rig: Rig) -> None:
     rig.init().service_create(WEB)
-    taken = "rpc error: code = AlreadyExists desc = name conflicts with an existing object: "
+    taken = f"{ALREADY_EXISTS}name conflicts with an existing object: "
     assert refusal(rig[0].service_create, WEB) == (409, f"{taken}service web already exists")
     assert refusal(rig[0].service_create, {**WEB, "Name": "we b"}) == (
         400,
-        f"{memory.INVALID}name must be valid as a DNS name component",
+        f"{INVALID}name must be valid as a DNS name component",
     )
     lost = copy.deepcopy(WEB)
     lost["Name"] = "lost"
@@ -791,7 +801,7 @@ def test_a_rollback_by_hand_lets_the_two_specs_change_places(rig: Rig) -> None:
 
     assert refusal(roll_back) == (
         400,
-        f"{memory.PRECONDITION}service {service['ID']} does not have a previous spec",
+        f"{PRECONDITION}service {service['ID']} does not have a previous spec",
     )
     change_service(rig[0], Labels={"a": "b"})
     roll_back()
@@ -862,7 +872,7 @@ def test_specs_that_do_not_hold_together_are_refused(rig: Rig) -> None:
     secret = {"SecretID": ids["<secret key>"], "SecretName": "key", "File": file}
     config = {"ConfigID": "none", "ConfigName": "site", "File": file}
     credentials = {"CredentialSpec": {"Config": ids["<config site>"]}}
-    assert answer({"Configs": [config]}) == (400, f"{memory.INVALID}config not found: site")
+    assert answer({"Configs": [config]}) == (400, f"{INVALID}config not found: site")
     status, text = answer({"Secrets": [secret, secret]})
     assert (status, "have a conflicting target: 'a'" in text) == (400, True)
     status, text = answer({"Privileges": credentials})
@@ -877,13 +887,12 @@ def test_specs_that_do_not_hold_together_are_refused(rig: Rig) -> None:
     )
     assert answer({}, Mode={"GlobalJob": {}}, UpdateConfig={"Parallelism": 1}) == (
         400,
-        f"{memory.INVALID}Jobs may not have an update config",
+        f"{INVALID}Jobs may not have an update config",
     )
     ports = {"Mode": "dnsrr", "Ports": [{"TargetPort": 80}]}
     assert answer({}, EndpointSpec=ports) == (
         400,
-        f"{memory.INVALID}EndpointSpec: port published with ingress mode can't be used with dnsrr "
-        "mode",
+        f"{INVALID}EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
     )
 
 
@@ -941,6 +950,243 @@ def test_the_ingress_network_is_one_of_the_swarm(rig: Rig) -> None:
     (ingress,) = rig.init().networks({"name": ["ingress"]})
     assert (ingress["Scope"], ingress["Driver"], ingress["Ingress"]) == ("swarm", "overlay", True)
     assert {network["Scope"] for network in rig[0].networks({"scope": ["swarm"]})} == {"swarm"}
+
+
+# What services refer to
+
+# "x" and "y"
+X, Y = "eA==", "eQ=="
+KINDS = ("secret", "config")
+
+
+def files(engine: Engine, kind: str, **filters: list[str]) -> list[dict[str, Any]]:
+    return getattr(engine, f"{kind}s")(filters)
+
+
+@hosts(1)
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_a_secret_nobody_sees_the_data_again_of_a_config_everybody(rig: Rig, kind: str) -> None:
+    templating = {"Name": "golang"}
+    spec = {"Name": "key", "Labels": {"a": "b"}, "Data": X, "Templating": templating}
+    file_id = getattr(rig.init(), f"{kind}_create")(spec)
+    getattr(rig[0], f"{kind}_create")({"Name": "bare", "Data": X})
+    (file,) = files(rig[0], kind, name=["key"])
+    assert file["ID"] == file_id
+    shown = {"Name": "key", "Labels": {"a": "b"}, "Templating": templating}
+    assert file["Spec"] == (shown if kind == "secret" else {**shown, "Data": X})
+    (bare,) = files(rig[0], kind, name=["bare"])
+    assert (bare["Spec"]["Labels"], "Templating" in bare["Spec"]) == ({}, False)
+
+
+@hosts(1)
+@pytest.mark.parametrize("kind", KINDS)
+def test_secrets_and_configs_are_listed_by_the_beginning_of_a_name_or_id(
+    rig: Rig, kind: str
+) -> None:
+    rig.init()
+    for name, labels in (("key", {}), ("key2", {"a": "b", "c": "d"}), ("other", {"a": "c"})):
+        getattr(rig[0], f"{kind}_create")({"Name": name, "Data": X, "Labels": labels})
+
+    def names(**filters: list[str]) -> list[str]:
+        return sorted(file["Spec"]["Name"] for file in files(rig[0], kind, **filters))
+
+    assert names() == ["key", "key2", "other"]
+    assert names(name=["key"]) == ["key", "key2"]
+    assert names(name=["key2", "oth"]) == ["key2", "other"]
+    assert names(label=["a"]) == ["key2", "other"]
+    assert names(label=["a=b", "c=d"]) == ["key2"]
+    (other,) = files(rig[0], kind, name=["other"])
+    assert names(id=[other["ID"][:12]]) == ["other"]
+    status, text = refusal(getattr(rig[0], f"{kind}s"), {"colour": ["red"]})
+    assert (status, "nvalid filter" in text, "colour" in text) == (400, True, True)
+
+
+@hosts(1)
+@pytest.mark.parametrize("kind", KINDS)
+def test_names_and_sizes_that_cannot_be_are_refused(rig: Rig, kind: str) -> None:
+    create = getattr(rig.init(), f"{kind}_create")
+    create({"Name": "key", "Data": X})
+    assert refusal(create, {"Name": "KEY", "Data": Y}) == (
+        409,
+        f"{ALREADY_EXISTS}{kind} KEY already exists",
+    )
+    for name in ("-key", "k ey", "k" * 65):
+        assert refusal(create, {"Name": name, "Data": X}) == (
+            400,
+            f"{INVALID}invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the "
+            "start and end character must be [a-zA-Z0-9]",
+        )
+    size = {"secret": 512_000, "config": 1_024_000}[kind]
+    create({"Name": "large", "Data": base64.b64encode(bytes(size - 1)).decode()})
+    for data in ("", base64.b64encode(bytes(size)).decode()):
+        assert refusal(create, {"Name": "other", "Data": data}) == (
+            400,
+            f"{INVALID}{kind} data must be larger than 0 and less than {size} bytes",
+        )
+
+
+@hosts(1)
+@pytest.mark.parametrize("kind", KINDS)
+def test_of_secrets_and_configs_only_the_labels_change(rig: Rig, kind: str) -> None:
+    rig.init()
+    create, update = (getattr(rig[0], f"{kind}_{verb}") for verb in ("create", "update"))
+    file_id = create({"Name": "key", "Data": X, "Labels": {"a": "b"}})
+    (before,) = files(rig[0], kind)
+    index = version(before)
+    only_labels = (400, f"{INVALID}only updates to Labels are allowed")
+    for other in ({"Name": "key2"}, {"Name": "Key"}, {"Name": "key", "Data": Y}):
+        assert refusal(update, file_id, index, other) == only_labels
+    assert files(rig[0], kind) == [before]
+    update(file_id, index, {"Name": "key", "Data": X, "Labels": {"c": "d"}})
+    (after,) = files(rig[0], kind)
+    assert after["Spec"] == {**before["Spec"], "Labels": {"c": "d"}}
+    assert version(after) > index
+    assert refusal(update, file_id, index, {"Name": "key"}) == (500, OUT_OF_SEQUENCE)
+    # A driver that is none of its own is dropped without a word.
+    update(file_id, version(after), {"Name": "key", "Templating": {"Name": "golang"}})
+    assert "Templating" not in files(rig[0], kind)[0]["Spec"]
+    assert refusal(update, "none", index, {"Name": "none"}) == (404, f"{kind} none not found")
+
+
+@hosts(1)
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_service_uses_is_not_removed(rig: Rig, kind: str) -> None:
+    engine = rig.init()
+    file_id = getattr(engine, f"{kind}_create")({"Name": "key", "Data": X})
+    target = {"Name": "key", "UID": "0", "GID": "0", "Mode": 292}
+    title = kind.capitalize()
+    reference = {f"{title}ID": file_id, f"{title}Name": "key", "File": target}
+    container = {**WEB["TaskTemplate"]["ContainerSpec"], f"{title}s": [reference]}
+    for name in ("web", "web2"):
+        engine.service_create({**WEB, "Name": name, "TaskTemplate": {"ContainerSpec": container}})
+    remove = getattr(engine, f"{kind}_remove")
+    status, text = refusal(remove, file_id)
+    assert status == 400
+    assert text.startswith(f"{INVALID}{kind} 'key' is in use by the following services: ")
+    assert set(text.rpartition(": ")[2].split(", ")) == {"web", "web2"}
+    engine.service_remove("web2")
+    assert refusal(remove, file_id) == (
+        400,
+        f"{INVALID}{kind} 'key' is in use by the following service: web",
+    )
+    # That its tasks still have it is no matter.
+    engine.service_remove("web")
+    remove(file_id)
+    assert files(engine, kind) == []
+    assert refusal(remove, file_id) == (404, f"{kind} {file_id} not found")
+
+
+def network_of(rig: Rig, name: str) -> dict[str, Any]:
+    (found,) = (n for n in rig[0].networks({"name": [name]}) if n["Name"] == name)
+    return found
+
+
+def allocated_network(rig: Rig, name: str) -> dict[str, Any]:
+    rig.until(lambda: network_of(rig, name)["Driver"])
+    return network_of(rig, name)
+
+
+@hosts(1)
+def test_a_network_has_what_was_asked_and_what_the_engine_adds(rig: Rig) -> None:
+    rig.init().network_create({"Name": "plain", "Driver": "overlay"})
+    plain = allocated_network(rig, "plain")
+    assert (plain["Scope"], plain["Driver"]) == ("swarm", "overlay")
+    assert list(plain["Options"]) == [memory_objects.VXLAN_IDS]
+    flags = ("Internal", "Attachable", "Ingress", "EnableIPv6", "ConfigOnly")
+    assert [plain[flag] for flag in flags] == [False] * 5
+    assert (plain["Labels"], plain["ConfigFrom"]) == (None, {"Network": ""})
+    assert plain["IPAM"]["Driver"] == "default"
+    (pool,) = plain["IPAM"]["Config"]
+    assert pool["Gateway"] == pool["Subnet"].replace(".0/24", ".1")
+    pools = [{"Subnet": "10.99.1.5/24"}, {"Subnet": "10.99.2.0/24", "IPRange": "10.99.2.0/25"}]
+    rig[0].network_create(
+        {
+            "Name": "rich",
+            "Driver": "overlay",
+            "Options": {"encrypted": ""},
+            "Internal": True,
+            "Attachable": True,
+            "Labels": {"a": "b"},
+            "IPAM": {"Config": [{**pools[0], "Gateway": "10.99.1.9"}, pools[1]]},
+        }
+    )
+    rich = allocated_network(rig, "rich")
+    assert (rich["Internal"], rich["Attachable"], rich["Labels"]) == (True, True, {"a": "b"})
+    assert set(rich["Options"]) == {"encrypted", memory_objects.VXLAN_IDS}
+    assert [pool["Gateway"] for pool in rich["IPAM"]["Config"]] == ["10.99.1.9", "10.99.2.1"]
+    assert rich["IPAM"]["Config"][1]["IPRange"] == "10.99.2.0/25"
+    labelled = rig[0].networks({"label": ["a=b"], "scope": ["swarm"], "driver": ["overlay"]})
+    assert [network["Name"] for network in labelled] == ["rich"]
+
+
+@hosts(1)
+def test_networks_that_cannot_be_are_refused(rig: Rig) -> None:
+    create = rig.init().network_create
+    overlay = {"Name": "net", "Driver": "overlay"}
+    create(overlay)
+    assert refusal(create, overlay) == (409, "network with name net already exists")
+    create({**overlay, "Name": "NET"})
+    assert refusal(create, {**overlay, "Name": "n et"}) == (
+        400,
+        f"{INVALID}name must be valid as a DNS name component",
+    )
+    assert refusal(create, {**overlay, "Name": "in", "Ingress": True, "Attachable": True}) == (
+        400,
+        f"{INVALID}ingress network cannot be attachable",
+    )
+    assert refusal(create, {**overlay, "Name": "in", "Ingress": True})[0] == 409
+    away = {"Config": [{"Subnet": "10.99.1.0/24", "Gateway": "10.98.1.1"}]}
+    status, text = refusal(create, {**overlay, "Name": "other", "IPAM": away})
+    assert (status, "10.98.1.1" in text) == (400, True)
+
+
+@hosts(1)
+def test_a_network_whose_subnet_is_taken_never_gets_its_addresses(rig: Rig) -> None:
+    ipam = {"Config": [{"Subnet": "10.99.1.0/24"}]}
+    rig.init().network_create({"Name": "first", "Driver": "overlay", "IPAM": ipam})
+    allocated_network(rig, "first")
+    rig[0].network_create({"Name": "second", "Driver": "overlay", "IPAM": ipam})
+    with pytest.raises(NotConverged):
+        rig.until(lambda: network_of(rig, "second")["Driver"], 3)
+    assert (network_of(rig, "second")["Options"], network_of(rig, "second")["IPAM"]) == (
+        None,
+        {"Driver": "", "Options": None, "Config": None},
+    )
+
+
+@hosts(1)
+def test_a_network_in_use_is_not_removed(rig: Rig) -> None:
+    network_id = rig.init().network_create({"Name": "net", "Driver": "overlay"})
+    allocated_network(rig, "net")
+    template = {**WEB["TaskTemplate"], "Networks": [{"Target": "net"}]}
+    service_id = rig[0].service_create({**WEB, "TaskTemplate": template})
+    assert refusal(rig[0].network_remove, network_id) == (
+        400,
+        f"{PRECONDITION}network {network_id} is in use by service {service_id}",
+    )
+    rig[0].service_remove("web")
+    rig[0].network_remove(network_id)
+    rig.until(lambda: not rig[0].networks({"id": [network_id]}))
+    assert refusal(rig[0].network_remove, network_id) == (404, f"network {network_id} not found")
+    assert refusal(rig[0].network_remove, "host")[0] == 403
+
+
+@hosts(1)
+def test_tasks_are_found_by_the_labels_of_their_service(rig: Rig) -> None:
+    rig.init().service_create({**WEB, "Labels": {"a": "b"}})
+    rig[0].service_create({**WEB, "Name": "web2", "Labels": {"a": "c"}})
+    rig.until(lambda: len({task["ServiceID"] for task in rig[0].tasks()}) == 2)
+    service_id = rig[0].service("web")["ID"]
+    for filters in ({"label": ["a=b"]}, {"label": ["a"], "service": ["web"]}):
+        found = rig[0].tasks({**filters, "_up-to-date": ["true"]})
+        assert {task["ServiceID"] for task in found} == {service_id}
+    assert rig[0].tasks({"label": ["a=b", "c"]}) == []
+
+
+@hosts(1)
+def test_a_volume_that_is_none_is_not_removed(rig: Rig) -> None:
+    assert refusal(rig[0].volume_remove, "none") == (404, "get none: no such volume")
+    assert rig[0].volumes({"label": ["no.such=label"]}) == []
 
 
 # What only the memory swarm can be made to do, and what real engines were seen to do then
@@ -1002,3 +1248,52 @@ def test_reads_are_stale_and_writes_hang_just_after_the_quorum_is_lost() -> None
     assert refusal(rig[0].nodes) == (500, one_line(memory.NO_LEADER))
     hosts_[1].power_on()
     assert len(rig[0].nodes()) == 3
+
+
+def test_a_node_knows_a_removed_network_while_it_has_containers_on_it() -> None:
+    world = World()
+    world.delays.stop = 10
+    engine = world.host("node1", "10.0.0.11").engine
+    engine.swarm_init({})
+    network_id = engine.network_create({"Name": "net", "Driver": "overlay"})
+    template = {**WEB["TaskTemplate"], "Networks": [{"Target": "net"}]}
+    engine.service_create({**WEB, "TaskTemplate": template})
+    engine.service_remove("web")
+    engine.network_remove(network_id)
+    assert [network["Id"] for network in engine.networks({"name": ["net"]})] == [network_id]
+    assert refusal(engine.network_remove, network_id) == (500, f"network {network_id} not found")
+    world.sleep(10)
+    assert engine.networks({"name": ["net"]}) == []
+
+
+def test_without_a_leader_the_networks_of_the_swarm_are_left_out_without_a_word() -> None:
+    world = World()
+    host = world.host("node1", "10.0.0.11")
+    host.engine.swarm_init({})
+    host.swarm_or_fail().elects_until = 5
+    assert {network["Scope"] for network in host.engine.networks()} == {"local"}
+    assert refusal(host.engine.services) == (500, memory.NO_LEADER)
+
+
+def test_a_volume_is_there_once_a_task_has_mounted_it_and_is_held_by_its_container() -> None:
+    world = World()
+    world.delays.stop = 10
+    host = world.host("node1", "10.0.0.11")
+    host.engine.swarm_init({})
+    mount = {
+        "Type": "volume",
+        "Source": "data",
+        "Target": "/data",
+        "VolumeOptions": {"Labels": {"a": "b"}},
+    }
+    container = {**WEB["TaskTemplate"]["ContainerSpec"], "Mounts": [mount]}
+    host.engine.service_create({**WEB, "TaskTemplate": {"ContainerSpec": container}})
+    (volume,) = host.engine.volumes({"label": ["a=b"]})
+    assert (volume["Name"], volume["Labels"]) == ("data", {"a": "b"})
+    status, text = refusal(host.engine.volume_remove, "data")
+    assert (status, text.startswith("remove data: volume is in use - [")) == (409, True)
+    host.engine.service_remove("web")
+    assert refusal(host.engine.volume_remove, "data")[0] == 409
+    world.sleep(10)
+    host.engine.volume_remove("data")
+    assert host.engine.volumes() == []

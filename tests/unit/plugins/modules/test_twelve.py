@@ -76,7 +76,7 @@ def deploy_and_furnish(world: World) -> None:
     swarm = world.daemons[0].swarm_or_fail()
     swarm.add_network("backend")
     for kind, name in (("Secret", "key"), ("Secret", "other"), ("Config", "site")):
-        swarm.add_file(kind, {"Name": name, "Data": ""})
+        swarm.add_file(kind, {"Name": name, "Data": "eA=="})
 
 
 def swarm_labels(world: World) -> Any:

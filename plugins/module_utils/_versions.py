@@ -69,7 +69,9 @@ class Choice:
 
     @property
     def relabelled(self) -> bool:
-        return self.stored is not None and _shared(self.stored["Spec"]) != _shared(self.spec)
+        if self.stored is None:
+            return False
+        return shared_labels(self.stored["Spec"]) != shared_labels(self.spec)
 
 
 def choose(spec: Document, objects: Sequence[Document]) -> Choice:
@@ -103,7 +105,7 @@ def new_version(spec: Document, objects: Sequence[Document]) -> Choice:
             f"{spec['Name']}: its content has changed, so it needs a new version, and the name "
             f"{name} has more than the {LONGEST_NAME} characters that the engine takes: shorten it"
         )
-    labels = {**_shared(spec), VERSION_OF: spec["Name"], VERSION: str(number)}
+    labels = {**shared_labels(spec), VERSION_OF: spec["Name"], VERSION: str(number)}
     return Choice(None, {**spec, "Name": name, "Labels": labels}, Content.OTHER)
 
 
@@ -122,8 +124,8 @@ def outdated(
 ) -> list[Document]:
     """The versions before the chosen one that are to go: all but the `keep` newest of them, and
     but those whose ID is in use."""
-    base = _labels(choice.spec).get(VERSION_OF, choice.name)
-    others = [item for item in versions(base, objects) if item["Spec"]["Name"] != choice.name]
+    found = versions(base_of(choice.spec), objects)
+    others = [item for item in found if item["Spec"]["Name"] != choice.name]
     return [item for item in others[: max(0, len(others) - keep)] if item["ID"] not in in_use]
 
 
@@ -131,6 +133,16 @@ def number_of(spec: Document) -> int:
     """The number of a version; the first one carries none."""
     text = _labels(spec).get(VERSION, "")
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else 1
+
+
+def base_of(spec: Document) -> str:
+    """The name that all its versions share, which is that of the first."""
+    return _labels(spec).get(VERSION_OF) or str(spec["Name"])
+
+
+def shared_labels(spec: Document) -> dict[str, str]:
+    """The labels that are not our own."""
+    return {k: text for k, text in _labels(spec).items() if not k.startswith(OWN_LABELS)}
 
 
 def compare(wanted: Document, stored: Document) -> Content:
@@ -172,12 +184,7 @@ def _slow_hash(data: str, salt: bytes) -> str:
 def _named(spec: Document, stored: Document) -> dict[str, Any]:
     """The name and labels of a version that is there, with the wanted labels."""
     kept = {k: text for k, text in _labels(stored).items() if k.startswith(OWN_LABELS)}
-    return {"Name": stored["Name"], "Labels": {**_shared(spec), **kept}}
-
-
-def _shared(spec: Document) -> dict[str, str]:
-    """The labels that are not our own."""
-    return {k: text for k, text in _labels(spec).items() if not k.startswith(OWN_LABELS)}
+    return {"Name": stored["Name"], "Labels": {**shared_labels(spec), **kept}}
 
 
 def _labels(spec: Document) -> Mapping[str, str]:

@@ -359,3 +359,14 @@ def monitor_seconds(spec: Mapping[str, Any]) -> float:
     """How long a new task must keep running to count as a success."""
     monitor = (spec.get("UpdateConfig") or {}).get("Monitor")
     return (monitor or _UPDATE_DEFAULTS["Monitor"]) / _SECOND
+
+
+def references(spec: Mapping[str, Any]) -> set[str]:
+    """The IDs of the networks, secrets and configs that a stored spec names."""
+    task = spec.get("TaskTemplate") or {}
+    container = task.get("ContainerSpec") or {}
+    return {
+        *(network["Target"] for network in (task.get("Networks") or spec.get("Networks") or [])),
+        *(reference["SecretID"] for reference in container.get("Secrets") or []),
+        *(reference["ConfigID"] for reference in container.get("Configs") or []),
+    }

@@ -39,6 +39,9 @@ TASKS = (CURRENT, ALL)
 # The endpoint mode of who names none.
 VIP = "vip"
 
+# A filter: no networks that each node has for itself.
+OF_THE_SWARM = {"scope": ["swarm"]}
+
 Document = Mapping[str, Any]
 
 
@@ -49,14 +52,15 @@ def gather(engine: Engine, params: Mapping[str, Any], run: Run) -> dict[str, Any
 
 
 def _read(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:
-    name = params["name"]
+    name, history = params["name"], params["tasks"] == ALL
     if name is None:
-        return {"services": _summaries(engine, engine.services(filters(params["filters"])), params)}
+        services = engine.services(filters(params["filters"]))
+        return {"services": summaries(engine, services, history, bool(params["filters"]))}
     service = find(engine, name)
     return {
         "exists": service is not None,
         "service": service,
-        "services": _summaries(engine, [service] if service else [], params),
+        "services": summaries(engine, [service] if service else [], history),
     }
 
 
@@ -69,16 +73,24 @@ def find(engine: Engine, reference: str) -> dict[str, Any] | None:
     return service if reference in (service["ID"], service["Spec"]["Name"]) else None
 
 
-def _summaries(
-    engine: Engine, services: Sequence[Document], params: Mapping[str, Any]
+def summaries(
+    engine: Engine,
+    services: Sequence[Document],
+    history: bool,
+    is_selection: bool = True,
+    networks: Sequence[Document] | None = None,
 ) -> list[dict[str, Any]]:
+    """The services, sorted by name; without a selection they are (nearly) all that there are.
+
+    Networks are only asked for where somebody has an address in one and they are not given.
+    """
     if not services:
         return []
-    tasks = _tasks(engine, services, params["name"] is not None or bool(params["filters"]))
+    tasks = _tasks(engine, services, is_selection)
     nodes = engine.nodes()
-    has_addresses = any((service.get("Endpoint") or {}).get("VirtualIPs") for service in services)
-    networks = engine.networks({"scope": ["swarm"]}) if has_addresses else []
-    history = params["tasks"] == ALL
+    if networks is None:
+        has_addresses = any((s.get("Endpoint") or {}).get("VirtualIPs") for s in services)
+        networks = engine.networks(OF_THE_SWARM) if has_addresses else []
     return [
         summary(service, tasks[service["ID"]], nodes, networks, history)
         for service in sorted(services, key=lambda service: str(service["Spec"]["Name"]))

@@ -1,0 +1,197 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A stack on one of the lab's engines: deployed by us or by the docker CLI, and what is there."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import docker
+import pytest
+from conftest import Engine, until
+
+NAMESPACE = "com.docker.stack.namespace"
+OWN_LABELS = "shoal.swarm/"
+KINDS = ("services", "networks", "secrets", "configs")
+# What lives longer than this has come up.
+QUICK = {"update_config": {"monitor": "1s"}}
+DIES = ["sh", "-c", "echo first line; echo out of luck >&2; exit 3"]
+# What the swarm writes into a network, rather than what was asked of it.
+_ALLOCATED = "com.docker.network.driver.overlay.vxlanid_list"
+_DEFAULT_POOL = "10.0."
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stack:
+    engine: Engine
+    name: str
+
+    @cached_property
+    def api(self) -> docker.APIClient:
+        return docker.APIClient(base_url=f"unix://{self.engine.socket}", version="auto")
+
+    # By us
+
+    def task(self, compose: Any = None, check_mode: bool = False, **options: Any) -> Document:
+        """The result of a task, be it good or bad."""
+        given = {} if compose is None else {"compose": compose}
+        return self.engine.module("stack", check_mode, name=self.name, **given, **options)
+
+    def deploy(self, compose: Any, check_mode: bool = False, **options: Any) -> Document:
+        """The result of a task that shall not fail."""
+        result = self.task(compose, check_mode, **options)
+        assert not result.get("failed"), result["msg"]
+        return result
+
+    def refused(self, compose: Any, **options: Any) -> str:
+        """The message of a task that shall fail."""
+        result = self.task(compose, **options)
+        assert result.get("failed"), result
+        return str(result["msg"])
+
+    def remove(self, check_mode: bool = False, **options: Any) -> Document:
+        return self.deploy(None, check_mode, state="absent", **options)
+
+    # By the docker CLI
+
+    def deploy_by_cli(self, file: str, environment: Mapping[str, str], check: bool = True) -> str:
+        """Deploy a file of the engine's host. It does not wait, which is its default."""
+        variables = shlex.join(f"{name}={value}" for name, value in environment.items())
+        return self.engine.on(
+            f'env -i PATH="$PATH" HOME="$HOME" {variables} '
+            f"docker stack deploy --resolve-image never --compose-file {file} {self.name} 2>&1"
+            + ("" if check else " || true"),
+        )
+
+    def remove_by_cli(self) -> None:
+        """Until nothing is left. What was still in use the first time stays behind."""
+
+        def is_gone() -> bool:
+            self.engine.cli(f"stack rm {self.name}", check=False)
+            return not self.exists
+
+        until(is_gone)
+
+    # What is there
+
+    def found(self, kind: str) -> list[Document]:
+        return getattr(self.api, kind)(filters={"label": f"{NAMESPACE}={self.name}"})
+
+    @property
+    def exists(self) -> bool:
+        return any(self.found(kind) for kind in KINDS) or bool(self.tasks())
+
+    def names(self, kind: str) -> list[str]:
+        """Without the stack's own name before them."""
+        names = [_name(item).removeprefix(f"{self.name}_") for item in self.found(kind)]
+        return sorted(names)
+
+    def service(self, key: str) -> Document:
+        return self.api.inspect_service(f"{self.name}_{key}")
+
+    def image(self, key: str) -> str:
+        """As it was written, without the digest."""
+        image = self.service(key)["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+        return str(image).partition("@")[0]
+
+    def objects(self) -> dict[str, dict[str, Document]]:
+        """The specs by kind and name: with names for IDs, and without what the swarm adds."""
+        found = {kind: self.found(kind) for kind in KINDS}
+        names = {
+            item.get("ID") or item["Id"]: f"ID of {_name(item)}"
+            for kind in KINDS
+            for item in getattr(self.api, kind)()
+        }
+        return {
+            kind: {_name(item): _named(_spec(item), names) for item in items}
+            for kind, items in found.items()
+        }
+
+    def versions(self) -> dict[str, Any]:
+        """What moves with each write; a network cannot be written, only made anew."""
+        return {
+            f"{kind} {_name(item)}": item["Version"]["Index"] if "Version" in item else item["Id"]
+            for kind in KINDS
+            for item in self.found(kind)
+        }
+
+    def tasks(self) -> list[Document]:
+        """All that the swarm still has, also of services that are gone."""
+        return [
+            task
+            for task in self.api.tasks()
+            if (task["Spec"]["ContainerSpec"].get("Labels") or {}).get(NAMESPACE) == self.name
+        ]
+
+    def task_ids(self) -> set[str]:
+        return {task["ID"] for task in self.tasks()}
+
+    def snapshot(self) -> Document:
+        """Everything that a run that changes nothing shall leave as it is."""
+        services = {
+            _name(service): {key: service.get(key) for key in ("Spec", "PreviousSpec", "JobStatus")}
+            for service in self.found("services")
+        }
+        return {"services": services, "versions": self.versions(), "tasks": self.task_ids()}
+
+    def within(self, key: str, command: str) -> str:
+        """What the command prints in the newest container of the service on the engine's host."""
+        label = f"com.docker.swarm.service.name={self.name}_{key}"
+        container = f"$(docker ps --quiet --filter label={label} | head -1)"
+        return self.engine.on(f"docker exec {container} {command}")
+
+
+def _name(item: Document) -> str:
+    return str(item["Spec"]["Name"] if "Spec" in item else item["Name"])
+
+
+def _spec(item: Document) -> Document:
+    if "Spec" in item:
+        spec = dict(item["Spec"])
+        labels = (spec.get("Labels") or {}).items()
+        spec["Labels"] = {k: text for k, text in labels if not k.startswith(OWN_LABELS)}
+        return spec
+    asked = ("Name", "Driver", "Scope", "Internal", "Attachable", "Ingress", "ConfigOnly")
+    options = {k: v for k, v in (item.get("Options") or {}).items() if k != _ALLOCATED}
+    ipam = item["IPAM"]
+    subnets = [pool.get("Subnet", "") for pool in ipam.get("Config") or []]
+    return {
+        **{key: item.get(key) for key in (*asked, "EnableIPv6", "Labels")},
+        "Options": options,
+        "IPAM": {
+            "Driver": ipam["Driver"],
+            "Options": ipam.get("Options"),
+            "Subnets": [subnet for subnet in subnets if not subnet.startswith(_DEFAULT_POOL)],
+        },
+    }
+
+
+def _named(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _named(part, names) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_named(part, names) for part in value]
+    return names.get(value, value) if isinstance(value, str) else value
+
+
+@pytest.fixture
+def stack(engine: Engine) -> Iterator[Stack]:
+    """A stack on the newer engine, and one on the older."""
+    stack = Stack(engine, "shop")
+    yield stack
+    stack.remove_by_cli()
+
+
+@pytest.fixture
+def swarm_stack(swarm: Engine) -> Iterator[Stack]:
+    """A stack on the swarm of three."""
+    stack = Stack(swarm, "shop")
+    yield stack
+    stack.remove_by_cli()

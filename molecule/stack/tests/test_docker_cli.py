@@ -1,0 +1,138 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`docker stack deploy` beside shoal.swarm.stack: equal objects on real engines, and no restart.
+
+The stacks are those of tests/cli; the CLI is that of the lab's host: 26.1 beside the newer engine,
+20.10 beside the older. What a CLI cannot read yet it refuses, and the table says why.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import CHECKOUT, Engine
+from stacks import Stack
+
+sys.path.insert(0, str(CHECKOUT / "tests/cli"))
+
+from test_convert import ENV, STACKS
+
+pytest_plugins = ("stacks",)
+
+# The newest schema that the CLI beside an engine has.
+SCHEMAS = {"node1": "3.12", "node4": "3.9"}
+# What that CLI refuses, by engine and stack.
+REFUSED: dict[str, dict[str, str]] = {"node1": {}, "node4": {}}
+NETWORKS_OF_A_NODE = ("host", "bridge", "none")
+
+
+def for_the_cli(text: str, schema: str) -> str:
+    """The stack with a version that the CLI knows. Newer CLIs take the newest where none stands."""
+    written = str((yaml.safe_load(text) or {}).get("version", "3.13"))
+    if tuple(map(int, f"{written}.0".split(".")[:2])) <= tuple(map(int, schema.split("."))):
+        return text
+    kept = [line for line in text.splitlines() if not line.startswith("version:")]
+    return "\n".join([f'version: "{schema}"', *(line for line in kept if line != "---"), ""])
+
+
+@pytest.fixture(scope="module")
+def idle(engine: Engine) -> Iterator[Engine]:
+    """An engine that has the stacks' files, and whose swarm starts no task: they all wait.
+
+    The files lie where they lie here, for some paths become part of the objects.
+    """
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        folder = STACKS[0].parent
+        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+            text = path.read_text()
+            if path in STACKS:
+                text = for_the_cli(text, SCHEMAS[engine.host])
+            member = tarfile.TarInfo(str(path.relative_to("/")))
+            member.size, member.mode = len(text.encode()), 0o644
+            archive.addfile(member, io.BytesIO(text.encode()))
+    unpack = ["sudo", "tar", "--extract", "--directory", "/"]
+    subprocess.run([*engine.ssh, *unpack], input=buffer.getvalue(), check=True)
+    set_availability(engine, "drain")
+    yield engine
+    set_availability(engine, "active")
+
+
+def set_availability(engine: Engine, availability: str) -> None:
+    for node in engine.cli("node ls --quiet").split():
+        engine.cli(f"node update --availability {availability} {node}")
+
+
+def outside(document: dict[str, Any], section: str) -> Iterator[str]:
+    """The names of what has to be there before the stack."""
+    for key, definition in (document.get(section) or {}).items():
+        external = (definition or {}).get("external")
+        if external:
+            named = external if isinstance(external, dict) else definition
+            yield named.get("name", key)
+
+
+@pytest.fixture
+def stack(idle: Engine, compose: Path) -> Iterator[Stack]:
+    stack = Stack(idle, compose.stem)
+    api, document = stack.api, yaml.safe_load(compose.read_text())
+    networks = set(outside(document, "networks")) - set(NETWORKS_OF_A_NODE)
+    made = [
+        *((api.remove_network, api.create_network(name, "overlay")["Id"]) for name in networks),
+        *(
+            (api.remove_secret, api.create_secret(name, b"hush")["ID"])
+            for name in outside(document, "secrets")
+        ),
+        *(
+            (api.remove_config, api.create_config(name, b"{}")["ID"])
+            for name in outside(document, "configs")
+        ),
+    ]
+    yield stack
+    stack.remove_by_cli()
+    for remove, item in made:
+        remove(item)
+
+
+@pytest.mark.parametrize("compose", STACKS, ids=lambda path: path.stem)
+def test_objects_are_equal(stack: Stack, compose: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ.keys() - {"PATH", "HOME"}:
+        monkeypatch.delenv(name)
+    ours: dict[str, Any] = {
+        "compose": str(compose),
+        "remote_src": True,
+        "env": ENV,
+        "resolve_image": "never",
+        "wait": False,
+    }
+    why = REFUSED[stack.engine.host].get(compose.stem)
+    if why:
+        assert why in stack.deploy_by_cli(str(compose), ENV, check=False)
+        assert not stack.exists
+    else:
+        stack.deploy_by_cli(str(compose), ENV)
+        by_cli, before = stack.objects(), stack.snapshot()
+        assert not stack.deploy(**ours)["changed"]
+        assert stack.snapshot() == before
+        stack.remove_by_cli()
+
+    assert stack.deploy(**ours)["changed"]
+    by_us, before = stack.objects(), stack.snapshot()
+    if not why:
+        assert by_us == by_cli
+        stack.deploy_by_cli(str(compose), ENV)
+        assert stack.objects() == by_us
+        assert stack.task_ids() == before["tasks"]
+        before = stack.snapshot()
+    assert not stack.deploy(**ours)["changed"]
+    assert stack.snapshot() == before

@@ -1,0 +1,234 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds whatever a stack is made of, on real engines and with services that run.
+
+A second run writes nothing; a check tells just what is then done; a call that fails may have been
+carried out; what was acknowledged survives the leader; and the CLI and we make the same.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Engine, Lab, run, until
+from lossy import LossyEngine
+from stacks import QUICK, Stack
+
+pytest_plugins = ("stacks",)
+
+MANAGERS = ("node1", "node2", "node3")
+ENV = {"PASSWORD": "open sesame", "TOKEN": "a1b2c3"}
+
+
+def document(engine: Engine) -> dict[str, Any]:
+    """Three services that run, a job, and everything that they may refer to."""
+    long = {"image": engine.web(), "stop_grace_period": "1s"}
+    return {
+        "services": {
+            "web": {
+                **long,
+                "networks": ["front", "default"],
+                "ports": [{"target": 8080, "mode": "host"}],
+                "configs": [{"source": "site", "target": "/site.conf"}, "motd"],
+                "healthcheck": {"test": "wget -q -O - http://127.0.0.1:8080/", "interval": "1s"},
+                "deploy": {**QUICK, "replicas": 2, "labels": {"tier": "front"}},
+            },
+            "api": {
+                **long,
+                "networks": {"front": {"aliases": ["backend"]}, "back": None},
+                "secrets": ["password", {"source": "token", "target": "/token", "mode": 0o400}],
+                "environment": {"SITE": "site.example", "LEVEL": "info"},
+                "volumes": ["data:/data"],
+                "deploy": {**QUICK, "endpoint_mode": "dnsrr"},
+            },
+            "agent": {**long, "command": "sleep 1000", "deploy": {**QUICK, "mode": "global"}},
+            "migrate": {
+                "image": engine.web(),
+                "command": "true",
+                "deploy": {"mode": "replicated-job", "replicas": 2},
+            },
+        },
+        # From outside, as the scenario has made it.
+        "networks": {"front": {"external": True}, "back": {"driver": "overlay", "internal": True}},
+        "volumes": {"data": {"labels": {"keep": "yes"}}},
+        "configs": {"site": {"content": "listen 80;"}, "motd": {"external": True}},
+        "secrets": {
+            "password": {"environment": "PASSWORD"},
+            "token": {"environment": "TOKEN", "labels": {"team": "a"}},
+        },
+    }
+
+
+def changed(first: dict[str, Any], engine: Engine) -> dict[str, Any]:
+    """Something else of everything: new, changed and gone."""
+    second = copy.deepcopy(first)
+    services = second["services"]
+    services["web"]["image"] = engine.web(2)
+    services["web"]["deploy"]["labels"] = {"tier": "edge"}
+    services["api"]["environment"]["LEVEL"] = "debug"
+    services["api"]["deploy"]["replicas"] = 2
+    del services["agent"]
+    services["cron"] = {"image": engine.web(), "deploy": QUICK, "networks": ["new"]}
+    second["networks"]["new"] = {"attachable": True}
+    second["configs"]["site"]["content"] = "listen 8080;"
+    return second
+
+
+def test_a_second_run_writes_nothing(stack: Stack) -> None:
+    """Also one that asks the registry again; and the way back stays open."""
+    first = document(stack.engine)
+    done = stack.deploy(first, env=ENV)
+    assert {service["name"] for service in done["services"]} == {
+        *("shop_web", "shop_api", "shop_agent", "shop_migrate"),
+    }
+    second = changed(first, stack.engine)
+    stack.deploy(second, env=ENV, prune=True)
+    assert stack.service("web")["PreviousSpec"]
+    before = stack.snapshot()
+    for resolve in ("always", "changed", "never"):
+        for check_mode in (True, False):
+            again = stack.deploy(second, check_mode, env=ENV, prune=True, resolve_image=resolve)
+            assert (again["changed"], again["changes"]) == (False, [])
+            assert stack.snapshot() == before
+    stack.engine.service("shop_web", state="rolled_back")
+    assert stack.image("web") == stack.engine.web(1)
+
+
+def test_a_check_tells_what_is_then_done(stack: Stack) -> None:
+    first = document(stack.engine)
+    second = changed(first, stack.engine)
+    steps: list[dict[str, Any]] = [
+        {"compose": first, "env": ENV},
+        {"compose": second, "env": ENV},
+        {"compose": second, "env": {**ENV, "PASSWORD": "open barley"}},
+        {"compose": second, "env": ENV, "prune": True},
+        {"state": "absent"},
+    ]
+    for step in steps:
+        before = stack.snapshot()
+        checked = stack.task(check_mode=True, **step)
+        assert stack.snapshot() == before
+        done = stack.task(**step)
+        assert not done.get("failed"), done["msg"]
+        assert done["changed"]
+        assert (checked["diff"], checked["changes"]) == (done["diff"], done["changes"])
+        assert stack.task(**step)["changed"] is False
+
+
+def test_the_cli_and_we_take_over_from_each_other(stack: Stack, tmp_path: Path) -> None:
+    """No task restarts, whoever was first."""
+    engine = stack.engine
+    web = {"image": engine.web(), "stop_grace_period": "1s", "deploy": {**QUICK, "replicas": 2}}
+    body = {
+        "version": "3.8",
+        "services": {
+            "web": {**web, "configs": ["site"], "networks": ["back", "default"]},
+            "api": {**web, "secrets": ["key"], "environment": ["A=1"], "labels": {"a": "b"}},
+            "agent": {**web, "deploy": {"mode": "global"}, "volumes": ["data:/data", "/cache"]},
+        },
+        "networks": {"back": {}},
+        "volumes": {"data": {}},
+        "configs": {"site": {"file": "./site.conf"}},
+        "secrets": {"key": {"file": "./key"}},
+    }
+    texts = {"compose.yml": yaml.safe_dump(body), "site.conf": "listen 80;", "key": "hush"}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        run(*engine.ssh, f"mkdir -p {tmp_path} && cat > {tmp_path / name}", input=text)
+    file = str(tmp_path / "compose.yml")
+    ours = {"compose": file, "remote_src": True, "resolve_image": "never"}
+
+    stack.deploy_by_cli(file, {})
+    # It runs as asked before anything is adopted: tasks that start come with new IDs otherwise.
+    before = until(lambda: running(stack))
+    assert not stack.deploy(**ours)["changed"]
+    assert running(stack) == before
+    stack.remove_by_cli()
+
+    stack.deploy(**ours)
+    before = running(stack)
+    assert len(before) >= 5
+    stack.deploy_by_cli(file, {})
+    time.sleep(3)
+    assert running(stack) == before
+
+
+def running(stack: Stack) -> set[str]:
+    """The tasks, once all of them run."""
+    tasks = [task for task in stack.tasks() if task["DesiredState"] == "running"]
+    return {task["ID"] for task in tasks if all(t["Status"]["State"] == "running" for t in tasks)}
+
+
+@pytest.fixture
+def lossy(stack: Stack) -> Iterator[LossyEngine]:
+    with LossyEngine(stack.engine.socket) as proxy:
+        yield proxy
+
+
+def test_a_call_that_fails_may_have_been_carried_out(stack: Stack, lossy: LossyEngine) -> None:
+    """Of every write the answer is lost, and of every third one the request as well."""
+    first = document(stack.engine)
+    steps: list[dict[str, Any]] = [
+        {"compose": first, "env": ENV},
+        {"compose": changed(first, stack.engine), "env": ENV, "prune": True},
+        {"state": "absent"},
+    ]
+    for step in steps:
+        checked = stack.task(check_mode=True, **step)
+        through_it = stack.task(**step, docker_host=f"unix://{lossy.socket}")
+        assert not through_it.get("failed"), through_it["msg"]
+        assert lossy.lost
+        lossy.lost.clear()
+        assert through_it["changed"]
+        assert sorted(map(str, through_it["changes"])) == sorted(map(str, checked["changes"]))
+        assert stack.task(**step)["changed"] is False
+
+
+@pytest.mark.faults
+def test_what_was_acknowledged_survives_the_leader(
+    lab: Lab, connect: Callable[[str], Engine]
+) -> None:
+    """The leader is killed while a follower deploys thirty services, and again in their update."""
+    leader = lab.leader(list(MANAGERS))
+    follower = connect(next(host for host in MANAGERS if host != leader))
+    stack = Stack(follower, "shop")
+    web = {"image": follower.web(), "stop_grace_period": "1s", "deploy": {**QUICK, "replicas": 1}}
+    body: dict[str, Any] = {
+        "services": {f"web{n}": {**web, "networks": [f"net{n % 5}"]} for n in range(30)},
+        "networks": {f"net{n}": {} for n in range(5)},
+        "configs": {f"conf{n}": {"content": str(n)} for n in range(10)},
+    }
+    try:
+        for image in (follower.web(1), follower.web(2)):
+            for service in body["services"].values():
+                service["image"] = image
+            deploy = ProcessPoolExecutor(1).submit(stack.task, body, wait_timeout=300)
+            time.sleep(2)
+            leader = lab.leader(list(MANAGERS))
+            if leader != follower.host:
+                lab.command("kill", leader)
+            result = deploy.result()
+            assert not result.get("failed"), result["msg"]
+            lab.command("start", leader)
+            until(lambda: ready(lab, follower.host), 120)
+            assert len(stack.found("services")) == 30
+            assert {stack.image(f"web{n}") for n in range(30)} == {image}
+            assert len(stack.found("networks")) == 5
+            assert len(stack.found("configs")) == 10
+            assert not stack.deploy(body)["changed"]
+    finally:
+        lab.command("start", leader)
+        stack.remove_by_cli()
+
+
+def ready(lab: Lab, host: str) -> bool:
+    nodes = lab.nodes(host).values()
+    return all(node["Status"]["State"] == "ready" for node in nodes) and len(nodes) == 3

@@ -104,6 +104,7 @@ def plain(value: Any) -> Any:
 RETURNED = {
     "service_info": {"exists", "service", "services"},
     "service_logs": {"lines", "stdout", "stdout_lines", "complete"},
+    "stack_info": {"exists", "stacks", "results"},
     "swarm_info": {*NO_ENGINE, "join_tokens", "unlock_key"},
 }
 

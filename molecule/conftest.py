@@ -25,6 +25,9 @@ sys.path.insert(0, str(CHECKOUT / ".ansible/collections"))
 
 from ansible_collections.shoal.swarm.tests.unit import modules_under_test
 
+# The fixtures of one scenario, which its tests import as well.
+pytest.register_assert_rewrite("stacks")
+
 SITE = """\
 - name: Bring up the swarm
   ansible.builtin.import_playbook: shoal.swarm.site

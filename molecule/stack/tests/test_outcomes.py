@@ -127,7 +127,11 @@ REFUSALS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("network foreign",),
     ),
     "secret name taken": (
-        {"compose": compose(web={"secrets": ["s"]}, secrets={"s": {"name": "key", "content": "a"}})},
+        {
+            "compose": compose(
+                web={"secrets": ["s"]}, secrets={"s": {"name": "key", "content": "a"}}
+            )
+        },
         ("secret key",),
     ),
     "secret too long": (

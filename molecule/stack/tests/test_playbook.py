@@ -135,9 +135,7 @@ def rotated(infra: Infra, folder: Path, *arguments: str) -> Recap:
     return infra.play(str(folder / "deploy.yml"), "--diff", *token, *arguments)
 
 
-def test_no_content_of_a_secret_is_shown(
-    infra: Infra, lab: Lab, folder: Path, shop: Stack
-) -> None:
+def test_no_content_of_a_secret_is_shown(infra: Infra, lab: Lab, folder: Path, shop: Stack) -> None:
     change_files(folder)
     checked = rotated(infra, folder, "--check")
     done = rotated(infra, folder, "-vvv")

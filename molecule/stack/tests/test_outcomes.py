@@ -42,14 +42,14 @@ def test_each_service_that_fails_has_its_reason(stack: Stack) -> None:
     assert f"within {SHORT} s" in said
     reasons = {
         "shop_image": f"No such image: {nowhere}",
+        "shop_loop": "non-zero exit (3)",
         "shop_place": "no suitable node (scheduling constraints not satisfied on ",
-        "shop_loop": "out of luck",
     }
-    named = re.findall(r"service (shop_\w+)", said)
-    assert set(named) == set(reasons)
+    told = dict(re.findall(r"service (shop_\w+): (.*?)(?=; service shop_|; a task of |$)", said))
+    assert set(told) == set(reasons)
     for name, reason in reasons.items():
-        told = said.partition(f"service {name}")[2].partition("service shop_")[0]
-        assert reason in told, (name, told)
+        assert reason in told[name]
+    assert re.search(r"; a task of shop_loop on node\d failed .* its log ends: .*out of luck", said)
     # The specs are right already, and the stack is not: that is no success.
     again = stack.refused(body, wait_timeout=SHORT)
     assert set(re.findall(r"service (shop_\w+)", again)) == set(reasons)
@@ -108,6 +108,9 @@ def test_the_time_is_up(swarm_stack: Stack) -> None:
 
 
 # Refusals: before anything is made
+
+# The images of these stacks are nowhere.
+NOWHERE: dict[str, Any] = {"wait": False, "resolve_image": "never"}
 
 
 def compose(**sections: Any) -> dict[str, Any]:
@@ -225,7 +228,7 @@ def foreign(engine: Engine) -> Iterator[Engine]:
 def test_refused_before_anything_is_made(stack: Stack, foreign: Engine, refusal: str) -> None:
     options, words = REFUSALS[refusal]
     for check_mode in (True, False):
-        result = stack.task(check_mode=check_mode, wait=False, **options)
+        result = stack.task(check_mode=check_mode, **NOWHERE, **options)
         assert result.get("failed"), result
         for word in words:
             assert word in result["msg"]
@@ -243,26 +246,45 @@ def test_the_longest_secret(stack: Stack) -> None:
 @pytest.mark.parametrize(
     ("definition", "words"),
     [
-        ({"driver": "macvlan"}, ("driver",)),
-        ({"attachable": True}, ("attachable",)),
-        ({"internal": True}, ("internal",)),
+        ({"driver": "macvlan"}, ("Driver", "overlay", "macvlan")),
+        ({"attachable": True}, ("Attachable",)),
+        ({"internal": True}, ("Internal",)),
         ({"driver_opts": {"encrypted": ""}}, ("encrypted",)),
         ({"ipam": {"config": [{"subnet": "10.87.0.0/24"}]}}, ("10.87.0.0/24",)),
-        ({"labels": {"a": "b"}}, ("labels",)),
     ],
-    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+    ids=["driver", "attachable", "internal", "driver_opts", "subnet"],
 )
 def test_a_network_cannot_be_changed(
     stack: Stack, definition: dict[str, Any], words: tuple[str, ...]
 ) -> None:
-    body = {"services": {"web": {"image": "web", "networks": ["front"]}}, "networks": {"front": {}}}
-    options: dict[str, Any] = {"wait": False, "resolve_image": "never"}
-    stack.deploy(body, **options)
+    stack.deploy(compose(), **NOWHERE)
     before = stack.versions()
-    body["services"]["web"]["image"] = "web:2"
-    body["networks"]["front"] = definition
-    said = stack.refused(body, **options)
-    assert "network shop_front" in said
+    said = stack.refused(compose(web={"image": "web:2"}, networks={"front": definition}), **NOWHERE)
+    assert "shop_front cannot be changed" in said
     for word in words:
         assert word in said
+    assert stack.versions() == before
+    # Under another name it can: the services move.
+    moved = {**definition, "name": "shop_front2"}
+    stack.deploy(compose(networks={"front": moved}), prune=True, **NOWHERE)
+    assert stack.names("networks") == ["front2"]
+
+
+def test_labels_of_a_network_stay(swarm_stack: Stack) -> None:
+    stack = swarm_stack
+    stack.deploy(compose(), **NOWHERE)
+    labelled = compose(networks={"front": {"labels": {"a": "b"}}})
+    result = stack.deploy(labelled, **NOWHERE)
+    assert not result["changed"]
+    (warning,) = result["warnings"]
+    assert "labels of shop_front" in warning
+
+
+def test_a_mode_cannot_be_changed(swarm_stack: Stack) -> None:
+    stack = swarm_stack
+    stack.deploy(compose(), **NOWHERE)
+    before = stack.versions()
+    said = stack.refused(compose(web={"deploy": {"mode": "global"}}), **NOWHERE)
+    assert "shop_web" in said
+    assert "global" in said
     assert stack.versions() == before

@@ -18,6 +18,7 @@ import json
 import random
 import re
 import struct
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -224,6 +225,7 @@ class World:
         # (host, method, path) of every request that would change something
         self.writes: list[tuple[str, str, str]] = []
         self.clock = Clock(self.now, self.sleep)
+        self.lock = threading.RLock()
         self._pace = pace
         self._started = time.monotonic()
         self._seconds = 0.0
@@ -885,19 +887,21 @@ class Daemon:
         stream: bool = False,
         timeout: float | None = None,
     ) -> Answer:
-        self.world.settle()
-        if not self.is_up:
-            raise requests.exceptions.ConnectionError("Connection refused")
-        path = re.sub(r"^/v\d+\.\d+", "", urlsplit(url).path)
-        query = {name: str(value) for name, value in (params or {}).items()}
-        # The one header that counts.
-        query[AUTH] = (headers or {}).get(AUTH) or ""
-        body = copy.deepcopy(json)
-        try:
-            status, result = self._dispatch(method, path, query, body)
-        except Refusal as refusal:
-            status, result = refusal.status, {"message": str(refusal)}
-        self.world.settle()
+        # Who acts on many things at the same time sends several.
+        with self.world.lock:
+            self.world.settle()
+            if not self.is_up:
+                raise requests.exceptions.ConnectionError("Connection refused")
+            path = re.sub(r"^/v\d+\.\d+", "", urlsplit(url).path)
+            query = {name: str(value) for name, value in (params or {}).items()}
+            # The one header that counts.
+            query[AUTH] = (headers or {}).get(AUTH) or ""
+            body = copy.deepcopy(json)
+            try:
+                status, result = self._dispatch(method, path, query, body)
+            except Refusal as refusal:
+                status, result = refusal.status, {"message": str(refusal)}
+            self.world.settle()
         if isinstance(result, Log):
             wait = None if result.ends else partial(self.world.sleep, timeout or 0)
             return Answer(status, result.content, wait)

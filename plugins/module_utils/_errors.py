@@ -55,6 +55,10 @@ class OutOfSequence(EngineError):
     """Somebody else wrote the object since we read it."""
 
 
+class ContentDiffers(EngineError):
+    """A secret or config holds something else, and that can never be changed."""
+
+
 class AmbiguousWrite(EngineError):
     """The request failed in a way that does not tell whether it was carried out."""
 
@@ -84,6 +88,7 @@ class TokenRefused(EngineError):
 # manager/state/raft/raft.go; all texts seen on Engine 20.10 and 26.1.
 _BY_TEXT: tuple[tuple[str, type[EngineError]], ...] = (
     ("update out of sequence", OutOfSequence),
+    ("only updates to labels are allowed", ContentDiffers),
     ("needs to be unlocked", Locked),
     ("already part of a swarm", AlreadyInSwarm),
     ("timeout was reached before node", JoinPending),

@@ -24,6 +24,8 @@ class Action:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
+    # Neighbours in the plan that are of one group need not wait for each other.
+    group: str = ""
 
 
 @dataclass(frozen=True)

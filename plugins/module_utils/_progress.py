@@ -96,15 +96,15 @@ def service_progress(
     return Section(f"service {spec['Name']}", text, _rows(doing))
 
 
-def removal_progress(name: str, tasks: Sequence[Document], nodes: Sequence[Document]) -> Section:
-    """Which tasks of a removed service have not stopped yet."""
+def removal_progress(title: str, tasks: Sequence[Document], nodes: Sequence[Document]) -> Section:
+    """Which tasks of what was removed have not stopped yet."""
     names = _names(nodes)
     alive = [task for task in tasks if _is_alive(task)]
     has_slots = any(task.get("Slot") for task in alive)
     where = _places(names) if has_slots else _nowhere
     text = f"tasks left: {len(alive) or 'none'}"
     doing = {_slot(task, has_slots, names): ("stopping", where(task)) for task in alive}
-    return Section(f"service {name}", text, _rows(doing))
+    return Section(title, text, _rows(doing))
 
 
 def _slot(task: Document, has_slots: bool, names: Mapping[str, str]) -> Slot:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._convert import Stack, convert
-from ansible_collections.shoal.swarm.plugins.module_utils._compose._services import resolved
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import resolved
 from ansible_collections.shoal.swarm.tests.unit.convert_cases import STACK, Case, cases
 
 STACKS = sorted(Path(__file__).parent.glob("stacks/*.yml"))
@@ -27,7 +27,7 @@ SILENT = {"Scope": "", "Ingress": False, "ConfigOnly": False}
 def objects(stack: Stack) -> dict[str, Mapping[str, dict[str, Any]]]:
     """As the CLI would send them."""
     secrets, configs = (
-        {name: docker_cli.id_of(kind, name) for name in (*made, *external)}
+        {name: (name, docker_cli.id_of(kind, name)) for name in (*made, *external)}
         for kind, made, external in (
             ("secret", stack.secrets, stack.external_secrets),
             ("config", stack.configs, stack.external_configs),

@@ -25,6 +25,7 @@ from ansible.module_utils.testing import patch_module_args
 
 MODULES = (
     *("node", "node_label", "service", "service_info", "service_logs"),
+    "stack",
     "stack_info",
     *("swarm_info", "swarm_init", "swarm_join"),
 )

@@ -19,7 +19,7 @@ from __future__ import annotations
 import base64
 import ipaddress
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -40,6 +40,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._services imp
     networks_of,
     service_spec,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import Stack
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
     JOBS,
@@ -58,24 +59,6 @@ _TEMPLATES_SINCE = "1.37"
 _DRIVERS_SINCE = "1.31"
 
 
-@dataclass(frozen=True)
-class Stack:
-    """What a stack is made of: bodies for the API by full name, and what has to be there already.
-
-    The specs of services name networks, secrets and configs, see `_services.resolved`. A network
-    that is external is one of the swarm's own; those that each node has are not among them.
-    """
-
-    name: str
-    services: Mapping[str, dict[str, Any]]
-    networks: Mapping[str, dict[str, Any]]
-    secrets: Mapping[str, dict[str, Any]]
-    configs: Mapping[str, dict[str, Any]]
-    external_networks: tuple[str, ...] = ()
-    external_secrets: tuple[str, ...] = ()
-    external_configs: tuple[str, ...] = ()
-
-
 def convert(document: Document, stack: str, files: Mapping[str, bytes]) -> Stack:
     """The objects of the stack; `files` holds what is in the files of secrets and configs."""
     services = section(document, "services")
@@ -88,7 +71,7 @@ def convert(document: Document, stack: str, files: Mapping[str, bytes]) -> Stack
     for key, spec in zip(services, specs):
         refuse_service(key, spec)
     refuse_shared_ports(specs)
-    return Stack(
+    made = Stack(
         stack,
         {spec["Name"]: spec for spec in specs},
         _made("networks", networks, stack, partial(_network, stack)),
@@ -98,6 +81,7 @@ def convert(document: Document, stack: str, files: Mapping[str, bytes]) -> Stack
         _external_files("Secret", document, specs, stack),
         _external_files("Config", document, specs, stack),
     )
+    return replace(made, newer=tuple(_newer(made)))
 
 
 def _made(
@@ -196,7 +180,7 @@ def _data(path: str, definition: Document, files: Mapping[str, bytes]) -> bytes:
     return files[file]
 
 
-def newer(stack: Stack) -> Iterator[tuple[str, str]]:
+def _newer(stack: Stack) -> Iterator[tuple[str, str]]:
     """What the stack has that engines did not always know: what it is, and since which API."""
     for name, spec in stack.services.items():
         for what, since in _newer_in_service(spec):

@@ -4,7 +4,7 @@
 
 """A service of a stack as the API's spec (docker/cli cli/compose/convert/service.go).
 
-The spec names networks, secrets and configs; `resolved` puts their IDs where the API wants them.
+The spec names networks, secrets and configs; their IDs come later (_stack.resolved).
 """
 
 from __future__ import annotations
@@ -44,8 +44,6 @@ _PREDEFINED = ("default", "bridge", "host", "none")
 _FILE_MODE = 0o444
 _RESTART = re.compile(r"(no|always|unless-stopped|on-failure)(?::(\d+)?)?\Z")
 _CONDITIONS = {"always": "any", "unless-stopped": "any", "on-failure": "on-failure"}
-
-Ids = Mapping[str, str]
 
 
 def is_predefined(network: str) -> bool:
@@ -89,31 +87,6 @@ def service_spec(stack: str, key: str, document: Document) -> dict[str, Any]:
             }
         ),
     }
-
-
-def resolved(spec: Document, network_ids: Ids, secret_ids: Ids, config_ids: Ids) -> dict[str, Any]:
-    """The spec with the IDs of what it names; what is still to be made keeps its name only."""
-    task = spec["TaskTemplate"]
-    container = dict(task["ContainerSpec"])
-    for kind, ids in (("Secret", secret_ids), ("Config", config_ids)):
-        if f"{kind}s" in container:
-            container[f"{kind}s"] = [
-                given({**reference, f"{kind}ID": ids.get(reference[f"{kind}Name"])})
-                for reference in container[f"{kind}s"]
-            ]
-    credentials = container["Privileges"].get("CredentialSpec")
-    if credentials:
-        config = credentials["Config"]
-        container["Privileges"] = {
-            **container["Privileges"],
-            "CredentialSpec": {**credentials, "Config": config_ids.get(config, config)},
-        }
-    attachments = [
-        {**attachment, "Target": network_ids.get(attachment["Target"], attachment["Target"])}
-        for attachment in task["Networks"]
-    ]
-    task = {**task, "ContainerSpec": container, "Networks": attachments}
-    return {**spec, "TaskTemplate": task}
 
 
 # The container

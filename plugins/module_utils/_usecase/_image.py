@@ -112,10 +112,11 @@ def resolution(text: str) -> str:
     return RESOLUTIONS[lowered]
 
 
-def credentials(engine: Engine, params: Mapping[str, Any], name: str) -> str:
+def credentials(
+    engine: Engine, name: str, login: Mapping[str, str] | None, of_this_host: bool
+) -> str:
     """The registry's credentials as the engine takes them: given, or of this host; or none."""
-    login = params["registry_auth"]
-    if not name or not (login or params["with_registry_auth"]):
+    if not name or not (login or of_this_host):
         return ""
     registry = image(name).registry
     address = _HUB_ADDRESS if registry == DOCKER_HUB else registry

@@ -6,7 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -14,6 +15,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     AlreadyInSwarm,
     AmbiguousWrite,
+    ContentDiffers,
     Locked,
     NameTaken,
     NotConverged,
@@ -39,6 +41,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
 
 # Two writers of one object's labels lose about every second race; ten in a row they do not.
 ATTEMPTS = 10
+# So many requests the engine answers at the same time; the SDK keeps 10 connections.
+THREADS = 8
 # Raft needs a few election rounds to find a new leader; reads fail until then.
 SETTLE_SECONDS = 30.0
 
@@ -47,9 +51,14 @@ JOIN_SECONDS = 25.0
 
 # After these the world may be other than we saw it: look again before judging.
 # An engine that says it is locked although it is in no swarm has cleared what was left (20.10).
-_LOOK_AGAIN = (OutOfSequence, AmbiguousWrite, NameTaken, NotFound, AlreadyInSwarm, Locked)
+_LOOK_AGAIN = (
+    *(OutOfSequence, AmbiguousWrite, NameTaken, NotFound, ContentDiffers, AlreadyInSwarm),
+    Locked,
+)
 
 Observed = TypeVar("Observed")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 Operation = Callable[..., Any]
 
 
@@ -115,16 +124,18 @@ def reconcile(
         if attempt > ATTEMPTS:
             break
         failure = None
-        for action in plan.actions:
-            try:
-                _operation(engine, action, operations or {})(**action.arguments)
-            except _LOOK_AGAIN as error:
-                failure = error
-                if isinstance(error, AmbiguousWrite):
-                    in_doubt = [action]
+        for batch in _batches(plan.actions):
+            failures = _carried_out(engine, batch, operations or {})
+            done += [action for action in batch if action.summary not in failures]
+            if failures:
+                failure = _worst(failures.values())
+                in_doubt = [
+                    action
+                    for action in batch
+                    if isinstance(failures.get(action.summary), AmbiguousWrite)
+                ]
                 run.clock.sleep(0.05 * attempt)
                 break
-            done.append(action)
         else:
             if not plan.continues:
                 observed = patiently(observe, run.clock)
@@ -132,6 +143,51 @@ def reconcile(
     raise failure or NotConverged(
         f"after {ATTEMPTS} rounds there is still something to do: {sorted(still_due)}"
     )
+
+
+def _batches(actions: Sequence[Action]) -> Iterator[list[Action]]:
+    """The actions in order; those that need not wait for each other together."""
+    batch: list[Action] = []
+    for action in actions:
+        if batch and not (action.group and action.group == batch[-1].group):
+            yield batch
+            batch = []
+        batch.append(action)
+    if batch:
+        yield batch
+
+
+def _carried_out(
+    engine: Engine, batch: Sequence[Action], operations: Mapping[str, Operation]
+) -> dict[str, SwarmError]:
+    """What has failed, by the action's summary."""
+
+    def carry_out(action: Action) -> SwarmError | None:
+        try:
+            _operation(engine, action, operations)(**action.arguments)
+        except SwarmError as error:
+            return error
+        return None
+
+    errors = at_once(carry_out, batch)
+    return {action.summary: error for action, error in zip(batch, errors) if error}
+
+
+def _worst(failures: Iterable[SwarmError]) -> SwarmError:
+    """The failure after which looking again may help; one that is final is raised."""
+    failures = list(failures)
+    for failure in failures:
+        if not isinstance(failure, _LOOK_AGAIN):
+            raise failure
+    return failures[0]
+
+
+def at_once(work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """The work done for each item, some of it at the same time; the results in the items' order."""
+    if len(items) < 2:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(min(len(items), THREADS)) as pool:
+        return list(pool.map(work, items))
 
 
 def _operation(engine: Engine, action: Action, operations: Mapping[str, Operation]) -> Operation:

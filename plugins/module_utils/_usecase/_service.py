@@ -216,7 +216,12 @@ def _observer(engine: Engine, params: Mapping[str, Any]) -> Callable[[], Seen]:
         if params["state"] != PRESENT:
             return Seen(service)
         stored = _image_of(service["Spec"]) if service else ""
-        login = credentials(engine, params, params["image"] or stored)
+        login = credentials(
+            engine,
+            params["image"] or stored,
+            params["registry_auth"],
+            params["with_registry_auth"],
+        )
         return Seen(
             service,
             _ids(engine.networks()) if params["networks"] is not None else {},

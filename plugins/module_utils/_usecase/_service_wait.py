@@ -2,16 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Wait until a service is what its spec says, or is gone, and show how it goes."""
+"""Wait until services are what their specs say, or are gone, and show how it goes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._objects import NAMESPACE
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import NotConverged, SwarmError
 from ansible_collections.shoal.swarm.plugins.module_utils._progress import (
     removal_progress,
@@ -32,6 +33,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     Waited,
     wait_until,
 )
+
+Document = Mapping[str, Any]
 
 # So much of the log stands in an error.
 LOG_LINES = 10
@@ -64,7 +67,7 @@ def wait(
     def gone() -> Look:
         tasks = _tasks_of_removed(engine, service_id)
         nodes = engine.nodes() if watched else []
-        return replace(tasks_gone(tasks), view=(removal_progress(name, tasks, nodes),))
+        return replace(tasks_gone(tasks), view=(removal_progress(f"service {name}", tasks, nodes),))
 
     is_absent = params["state"] == "absent"
     try:
@@ -84,7 +87,96 @@ def wait(
     return replace(waited, subject={"service_id": service_id, "has_written": has_written})
 
 
-def _last_words(engine: Engine, service_id: str) -> str:
+def wait_for_stack(
+    engine: Engine,
+    stack: str,
+    names: Collection[str],
+    timeout: float,
+    run: Run,
+    written: Collection[str],
+    accepts_rollback: bool,
+) -> Waited:
+    """Wait until all these services of the stack are as asked; the first that cannot be is the end.
+
+    However many there are, a look at them is four requests. `written` has the names of those that
+    the task has written.
+    """
+    watched = run.watch is not None
+    of_stack = {"label": [f"{NAMESPACE}={stack}"]}
+    engine_then, read_at = engine_time(engine.info()["SystemTime"]), run.clock.now()
+    failed: dict[str, str] = {}
+
+    def converged() -> Look:
+        now = engine_then + timedelta(seconds=run.clock.now() - read_at)
+        services = {s["Spec"]["Name"]: s for s in engine.services(of_stack)}
+        tasks = _by_service(engine.tasks(of_stack)) if watched else {}
+        up_to_date = _by_service(engine.tasks({**of_stack, "_up-to-date": ["true"]}))
+        nodes = engine.nodes()
+        looks = {}
+        for name in sorted(names):
+            service = services.get(name)
+            if service is None:
+                looks[name] = Look(Verdict.FAILED, "somebody else has removed it")
+                continue
+            current = up_to_date.get(service["ID"], [])
+            look = service_converged(
+                service, current, nodes, now, name in written, accepts_rollback
+            )
+            is_done = look.verdict is Verdict.DONE
+            shown = service_progress(service, tasks.get(service["ID"], []), current, nodes, is_done)
+            # Where all is well, the number of tasks tells enough.
+            looks[name] = replace(look, view=(replace(shown, rows=()) if is_done else shown,))
+        failed.clear()
+        failed.update(
+            {
+                name: services[name]["ID"]
+                for name, look in looks.items()
+                if look.verdict is not Verdict.DONE and name in services
+            }
+        )
+        return _all(looks)
+
+    try:
+        return wait_until(f"stack {stack} being as asked", converged, timeout, run.clock, run.watch)
+    except NotConverged as failure:
+        words = "".join(
+            _last_words(engine, service_id, f"a task of {name}")
+            for name, service_id in failed.items()
+        )
+        raise NotConverged(f"{failure}{words}") from failure
+
+
+def _all(looks: Mapping[str, Look]) -> Look:
+    """What the looks at several services mean together."""
+    troubled = {name: look for name, look in looks.items() if look.verdict is not Verdict.DONE}
+    verdicts = {look.verdict for look in troubled.values()}
+    worst = next((v for v in (Verdict.FAILED, Verdict.WAIT) if v in verdicts), Verdict.DONE)
+    reasons = [f"service {name}: {look.reason}" for name, look in troubled.items()]
+    view = tuple(section for look in looks.values() for section in look.view)
+    return Look(worst, "; ".join(reasons), view)
+
+
+def _by_service(tasks: Iterable[Document]) -> dict[str, list[Document]]:
+    found: dict[str, list[Document]] = {}
+    for task in tasks:
+        found.setdefault(task.get("ServiceID", ""), []).append(task)
+    return found
+
+
+def wait_for_end_of_stack(engine: Engine, stack: str, timeout: float, run: Run) -> Waited:
+    """Wait until no task of the stack runs any more."""
+
+    def gone() -> Look:
+        tasks = engine.tasks({"label": [f"{NAMESPACE}={stack}"]})
+        nodes = engine.nodes() if run.watch is not None else []
+        view = (removal_progress(f"stack {stack}", tasks, nodes),)
+        return replace(tasks_gone(tasks), view=view)
+
+    what = f"the end of all tasks of stack {stack}"
+    return wait_until(what, gone, timeout, run.clock, run.watch)
+
+
+def _last_words(engine: Engine, service_id: str, whose: str = "its task") -> str:
     """What the container of the task that failed last has written: it tells more than a code."""
     try:
         task = newest_failure(engine.tasks({"service": [service_id]}))
@@ -97,7 +189,7 @@ def _last_words(engine: Engine, service_id: str) -> str:
     code = (status.get("ContainerStatus") or {}).get("ExitCode") or 0
     lines = last_lines(engine, task["ID"], LOG_LINES)
     return (
-        f"; its task on {names.get(task.get('NodeID'), 'a node that is gone')} {status['State']} "
+        f"; {whose} on {names.get(task.get('NodeID'), 'a node that is gone')} {status['State']} "
         f"with exit code {code}" + (f", and its log ends: {' | '.join(lines)}" if lines else "")
     )
 

@@ -12,9 +12,8 @@ import pytest
 
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._convert import (
     convert,
-    newer,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._compose._services import resolved
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import resolved
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
 from ansible_collections.shoal.swarm.tests.unit.convert_cases import STACK, Case, cases
 
@@ -74,14 +73,14 @@ def test_resolved_puts_ids_where_the_api_wants_them() -> None:
     task = resolved(
         spec,
         {"front": "n1", "shop_back": "n2"},
-        {"key": "s1"},
-        {"site": "c1", "machine": "c2"},
+        {"key": ("key", "s1"), "shop_new": ("shop_new_v2", "")},
+        {"site": ("site", "c1"), "machine": ("machine", "c2")},
     )["TaskTemplate"]
     container = task["ContainerSpec"]
     assert [network["Target"] for network in task["Networks"]] == ["n1", "n2"]
     assert [(r["SecretName"], r.get("SecretID")) for r in container["Secrets"]] == [
         ("key", "s1"),
-        ("shop_new", None),
+        ("shop_new_v2", None),
     ]
     assert [(r["ConfigName"], r["ConfigID"]) for r in container["Configs"]] == [
         ("machine", "c2"),
@@ -154,14 +153,14 @@ def test_the_engine_takes_names_of_63_characters() -> None:
 )
 def test_what_needs_a_newer_engine(options: dict[str, Any], needs: dict[str, str]) -> None:
     document = {**service(**options), "configs": {"machine": {"external": True}}}
-    found = {what: since for what, since in newer(convert(document, STACK, {})) if since != "1.25"}
+    found = {what: since for what, since in convert(document, STACK, {}).newer if since != "1.25"}
     assert found == {f"service shop_web: {what}": since for what, since in needs.items()}
 
 
 def test_a_part_of_a_volume_needs_a_newer_engine() -> None:
     volume = {"type": "volume", "source": "a", "target": "/a", "volume": {"subpath": "b"}}
     document = {**service(volumes=[volume]), "volumes": {"a": {}}}
-    needs = dict(newer(convert(document, STACK, {})))
+    needs = dict(convert(document, STACK, {}).newer)
     assert needs["service shop_web: mounts: subpath"] == "1.45"
 
 
@@ -173,7 +172,7 @@ def test_drivers_and_templates_of_files_need_a_newer_engine() -> None:
     }
     needs = [
         (what, since)
-        for what, since in newer(convert(document, STACK, {}))
+        for what, since in convert(document, STACK, {}).newer
         if "shop_web" not in what
     ]
     assert needs == [

@@ -1,0 +1,473 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Deploy a stack or remove it, and wait until it is so."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._objects import NAMESPACE
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import (
+    Stack,
+    Target,
+    resolved,
+    unpacked,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    ContentDiffers,
+    EngineError,
+    InvalidOption,
+    NotConverged,
+    NotFound,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._image import image
+from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
+    membership,
+    require_manager,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, Plan
+from ansible_collections.shoal.swarm.plugins.module_utils._ready import ROLLBACKS
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import mode_of
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import refuse_older_api
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._image import (
+    Pinned,
+    Registry,
+    credentials,
+    pin,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
+    Outcome,
+    Run,
+    at_once,
+    reconcile,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import ACCEPT
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait import (
+    wait_for_end_of_stack,
+    wait_for_stack,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import (
+    SERVICES,
+    Seen,
+    decide,
+    decide_clean_up,
+    decide_end,
+    decide_end_of_the_rest,
+    stack_of,
+    written_image,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
+    DIGEST,
+    SALT_BYTES,
+    digest,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock, Waited, Watch
+
+PRESENT, ABSENT = "present", "absent"
+STATES = (PRESENT, ABSENT)
+
+# What a network or a volume needs to be let go, when the last task that used it has stopped.
+LET_GO_SECONDS = 30.0
+
+
+def ensure(
+    engine: Engine, params: Mapping[str, Any], run: Run
+) -> tuple[Outcome[Seen], dict[str, Any]]:
+    """Carry out the task; the outcome and the facts that it returns."""
+    params = _settled(params)
+    deed = _deed(engine, params, run)
+    before = deed.observe()
+    outcome = reconcile(engine, deed.observe, deed.first, run, deed.operations, before)
+    then = before if run.check_mode else outcome.observed
+    outcome = replace(outcome, actions=(*outcome.actions, *deed.last(then).actions))
+    if run.check_mode:
+        return outcome, facts(params["name"], before)
+    subject = _written(before, outcome.observed, params["name"])
+    return _finished(engine, params, run, deed, outcome, subject)
+
+
+def wait_on(
+    engine: Engine, params: Mapping[str, Any], run: Run
+) -> tuple[Outcome[Seen], dict[str, Any]]:
+    """Take up the wait of an earlier execution, and do what comes after it."""
+    params = _settled(params)
+    outcome = Outcome((), (), Seen(), False)
+    return _finished(engine, params, run, _deed(engine, params, run), outcome, run.subject)
+
+
+def _settled(params: Mapping[str, Any]) -> dict[str, Any]:
+    settled = dict(params)
+    if not settled["name"]:
+        raise InvalidOption("name is needed: the name of the stack")
+    if settled["detach"] is not None:
+        settled["wait"] = not settled["detach"]
+    if settled["keep_versions"] < 0:
+        raise InvalidOption("keep_versions is a number from 0 on")
+    return settled
+
+
+# What is to be done
+
+
+@dataclass(frozen=True)
+class Deed:
+    """How to look, what to do first, what when that has come about, and how."""
+
+    stack: Stack | None
+    # The first look also asks the registries.
+    observe: Callable[[], Seen]
+    look: Callable[[], Seen]
+    first: Callable[[Seen], Plan]
+    last: Callable[[Seen], Plan]
+    operations: Mapping[str, Callable[..., Any]]
+    is_waited_for: bool = True
+
+
+def _deed(engine: Engine, params: Mapping[str, Any], run: Run) -> Deed:
+    name = params["name"]
+    member = membership(engine.info())
+    writer = _Writer(engine, run.clock)
+    if params["state"] == ABSENT:
+        with_volumes = params["remove_volumes"]
+        if with_volumes and not member.is_manager:
+            # Volumes are each host's own, so this is done on workers as well.
+
+            def look_at_volumes() -> Seen:
+                return Seen(volumes=_volumes(engine, name))
+
+            return Deed(
+                None,
+                look_at_volumes,
+                look_at_volumes,
+                lambda _seen: NOTHING,
+                lambda seen: decide_end_of_the_rest(seen, name),
+                writer.operations,
+                is_waited_for=False,
+            )
+        require_manager(member)
+
+        def look() -> Seen:
+            return _everything(engine, name if with_volumes else "")
+
+        return Deed(
+            None,
+            look,
+            look,
+            lambda seen: decide_end(seen, name),
+            lambda seen: decide_end_of_the_rest(seen, name),
+            writer.operations,
+        )
+    if params["objects"] is None:
+        raise InvalidOption("compose is needed: the file, or the files, that say what the stack is")
+    stack = unpacked(params["objects"])
+    for what, since in stack.newer:
+        refuse_older_api(what, since, engine.api_version)
+    require_manager(member)
+    return Deed(
+        stack,
+        _observer(engine, params, stack, writer),
+        lambda: _everything(engine),
+        lambda seen: decide(seen, stack, params),
+        lambda seen: decide_clean_up(seen, stack, params, services_only=not params["wait"]),
+        writer.operations,
+    )
+
+
+# Looking
+
+
+def _everything(engine: Engine, volumes_of: str = "") -> Seen:
+    return Seen(
+        engine.services(),
+        engine.networks(),
+        engine.secrets(),
+        engine.configs(),
+        _volumes(engine, volumes_of) if volumes_of else (),
+    )
+
+
+def _volumes(engine: Engine, stack: str) -> Sequence[Mapping[str, Any]]:
+    return engine.volumes({"label": [f"{NAMESPACE}={stack}"]})
+
+
+def _observer(
+    engine: Engine, params: Mapping[str, Any], stack: Stack, writer: _Writer
+) -> Callable[[], Seen]:
+    """How to look; a registry is asked once for an image, however often we look."""
+    registry = Registry(engine)
+    by_image: dict[str, list[str]] = {}
+    for name, spec in stack.services.items():
+        by_image.setdefault(written_image(spec), []).append(name)
+    logins = {
+        text: credentials(engine, text, _login(params, text), params["with_registry_auth"])
+        for text in by_image
+    }
+
+    def observe() -> Seen:
+        seen = _everything(engine)
+        there = seen.services_of(stack.name)
+
+        def pins(text: str) -> dict[str, Pinned]:
+            return {
+                name: pin(
+                    text,
+                    _stored_image(there.get(name)),
+                    params["resolve_image"],
+                    lambda asked: registry.ask(asked, logins[text]),
+                )
+                for name in by_image[text]
+            }
+
+        pinned: dict[str, Pinned] = {}
+        for found in at_once(pins, list(by_image)):
+            pinned.update(found)
+        return replace(
+            seen,
+            pins=pinned,
+            logins={name: logins[text] for text, names in by_image.items() for name in names},
+            other_secrets=frozenset(writer.other_secrets),
+        )
+
+    return observe
+
+
+def _stored_image(service: Mapping[str, Any] | None) -> str:
+    container = (service or {}).get("Spec", {}).get("TaskTemplate", {}).get("ContainerSpec") or {}
+    return str(container.get("Image") or "")
+
+
+def _login(params: Mapping[str, Any], text: str) -> dict[str, str] | None:
+    """The login of the task for the registry of this image."""
+    for login in params["registry_auth"] or ():
+        if image(f"{login['registry']}/image").registry == image(text).registry:
+            return {"username": login["username"], "password": login["password"]}
+    return None
+
+
+# Writing
+
+
+class _Writer:
+    """Carries out the actions. It knows the IDs of what it has just made, which services need."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._networks: dict[str, str] = {}
+        self._secrets: dict[str, Target] = {}
+        self._configs: dict[str, Target] = {}
+        # Secrets that do not hold what was asked: the engine has compared them.
+        self.other_secrets: set[str] = set()
+        self.operations: dict[str, Callable[..., Any]] = {
+            "network_create": self._network_create,
+            "network_remove": self._patiently(engine.network_remove),
+            "secret_create": self._secret_create,
+            "secret_update": self._secret_update,
+            "config_create": self._config_create,
+            "service_create": self._service_create,
+            "service_update": self._service_update,
+            "volume_remove": self._patiently(engine.volume_remove),
+        }
+
+    def _network_create(self, body: dict[str, Any]) -> None:
+        self._networks[body["Name"]] = self._engine.network_create(body)
+
+    def _secret_create(self, spec: dict[str, Any]) -> None:
+        name = spec["Name"]
+        self._secrets[name] = (name, self._engine.secret_create(_recognisable(spec)))
+
+    def _secret_update(self, secret_id: str, version: int, spec: dict[str, Any]) -> None:
+        try:
+            self._engine.secret_update(secret_id, version, _recognisable(spec))
+        except ContentDiffers:
+            self.other_secrets.add(secret_id)
+            raise
+
+    def _config_create(self, spec: dict[str, Any]) -> None:
+        name = spec["Name"]
+        self._configs[name] = (name, self._engine.config_create(spec))
+
+    def _service_create(self, spec: dict[str, Any], auth: str) -> None:
+        self._engine.service_create(self._completed(spec), auth)
+
+    def _service_update(
+        self, service_id: str, version: int, spec: dict[str, Any], auth: str
+    ) -> None:
+        self._engine.service_update(service_id, version, self._completed(spec), auth)
+
+    def _completed(self, spec: dict[str, Any]) -> dict[str, Any]:
+        return resolved(spec, self._networks, self._secrets, self._configs)
+
+    def _patiently(self, remove: Callable[..., None]) -> Callable[..., None]:
+        """What tasks have used is let go some time after they have stopped."""
+
+        def remove_patiently(**arguments: Any) -> None:
+            deadline = self._clock.now() + LET_GO_SECONDS
+            while True:
+                try:
+                    return remove(**arguments)
+                except NotFound:
+                    return None
+                except EngineError:
+                    if self._clock.now() >= deadline:
+                        raise
+                self._clock.sleep(0.5)
+
+        return remove_patiently
+
+
+def _recognisable(spec: dict[str, Any]) -> dict[str, Any]:
+    """The secret with a digest of its content, if that is there, in its labels."""
+    if spec.get("Data") is None:
+        return spec
+    labels = {**(spec.get("Labels") or {}), DIGEST: digest(spec["Data"], os.urandom(SALT_BYTES))}
+    return {**spec, "Labels": labels}
+
+
+# Waiting
+
+
+def _written(before: Seen, after: Seen, name: str) -> dict[str, Any]:
+    """What the wait has to know of the deploy: which services it has made, and which changed."""
+    old, new = before.services_of(name), after.services_of(name)
+    return {
+        "created": [called for called in new if called not in old],
+        "updated": [c for c in new if c in old and old[c]["Spec"] != new[c]["Spec"]],
+        "left_as": _fingerprint(new.values()),
+    }
+
+
+def _fingerprint(services: Iterable[Mapping[str, Any]]) -> int:
+    specs = {service["ID"]: service["Spec"] for service in services}
+    return zlib.crc32(json.dumps(specs, sort_keys=True).encode())
+
+
+def _finished(
+    engine: Engine,
+    params: Mapping[str, Any],
+    run: Run,
+    deed: Deed,
+    outcome: Outcome[Seen],
+    subject: Mapping[str, Any],
+) -> tuple[Outcome[Seen], dict[str, Any]]:
+    name = params["name"]
+    waited = None
+    if params["wait"] and deed.is_waited_for:
+        if deed.stack is None:
+            waited = wait_for_end_of_stack(engine, name, params["wait_timeout"], run)
+            waited = replace(waited, subject=subject)
+        else:
+            waited = _converged(engine, params, run, deed.stack, subject)
+        if not waited.done:
+            return replace(outcome, waited=waited), {}
+    if waited and deed.stack:
+        _refuse_foreign_change(deed, params, deed.look(), subject)
+    last = reconcile(engine, deed.look, deed.last, run, deed.operations)
+    return replace(outcome, observed=last.observed, waited=waited), facts(name, last.observed)
+
+
+def _converged(
+    engine: Engine, params: Mapping[str, Any], run: Run, stack: Stack, subject: Mapping[str, Any]
+) -> Waited:
+    """Wait for all services; with rollback_on_failure also for what they go back to."""
+    failed = subject.get("failure")
+    gone = subject["created"] if failed else ()
+    try:
+        waited = wait_for_stack(
+            engine,
+            stack.name,
+            [name for name in stack.services if name not in gone],
+            params["wait_timeout"],
+            run,
+            {*subject["created"], *subject["updated"]},
+            bool(failed) or params["on_rollback"] == ACCEPT,
+        )
+    except NotConverged as failure:
+        if failed:
+            raise NotConverged(f"{failed}; and that has not come about: {failure}") from failure
+        if not params["rollback_on_failure"]:
+            raise
+        told = _roll_back(engine, stack.name, subject)
+        subject = {**subject, "failure": f"{failure}; rolled back: {told}"}
+        run = replace(run, watch=Watch(subject=subject) if run.watch else None)
+        return _converged(engine, params, run, stack, subject)
+    if failed and waited.done:
+        raise NotConverged(failed)
+    return replace(waited, subject=subject)
+
+
+def _roll_back(engine: Engine, stack: str, subject: Mapping[str, Any]) -> str:
+    """Return the services to what ran before this task, and tell what was done."""
+    there = {s["Spec"]["Name"]: s for s in engine.services() if stack_of(s["Spec"]) == stack}
+
+    def back(name: str) -> None:
+        service = there[name]
+        is_back = (service.get("UpdateStatus") or {}).get("State") in ROLLBACKS
+        if service.get("PreviousSpec") and not is_back:
+            engine.service_rollback(service["ID"], service["Version"]["Index"], service["Spec"])
+
+    def remove(name: str) -> None:
+        engine.service_remove(there[name]["ID"])
+
+    updated = [name for name in subject["updated"] if name in there]
+    created = [name for name in subject["created"] if name in there]
+    at_once(back, updated)
+    at_once(remove, created)
+    told = [f"{name} is what it was" for name in updated]
+    told += [f"{name}, which was not there before, is removed" for name in created]
+    return ", ".join(told) or "nothing had been changed"
+
+
+def _refuse_foreign_change(
+    deed: Deed, params: Mapping[str, Any], seen: Seen, subject: Mapping[str, Any]
+) -> None:
+    """Somebody else has written a service while we waited: is it still as the task asked?"""
+    services = seen.services_of(params["name"])
+    if _fingerprint(services.values()) == subject["left_as"]:
+        return
+    rolled_back = {
+        f"update service {name}"
+        for name, service in services.items()
+        if (service.get("UpdateStatus") or {}).get("State") in ROLLBACKS
+    }
+    due = [
+        action.summary
+        for action in deed.first(seen).actions
+        if action.group == SERVICES and action.summary not in rolled_back
+    ]
+    if due:
+        raise NotConverged(
+            f"somebody else has changed stack {params['name']} while this task waited for it. "
+            f"What there is to do again: {', '.join(due)}"
+        )
+
+
+def facts(name: str, seen: Seen) -> dict[str, Any]:
+    """The stack as it was seen last."""
+    return {
+        "stack": name,
+        "services": [
+            {
+                "name": called,
+                "service_id": service["ID"],
+                "mode": mode_of(service["Spec"]),
+                "image": _stored_image(service),
+            }
+            for called, service in sorted(seen.services_of(name).items())
+        ],
+        "networks": sorted(n["Name"] for n in seen.networks if stack_of(n) == name),
+        "secrets": sorted(
+            item["Spec"]["Name"] for item in seen.secrets if stack_of(item["Spec"]) == name
+        ),
+        "configs": sorted(
+            item["Spec"]["Name"] for item in seen.configs if stack_of(item["Spec"]) == name
+        ),
+    }

@@ -1,0 +1,438 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._convert import convert
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._load import Source, load
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import packed
+from ansible_collections.shoal.swarm.plugins.module_utils._diff import for_ansible
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    InvalidOption,
+    NotConverged,
+    Refused,
+    WrongState,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack import (
+    ensure,
+    wait_on,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import Seen
+from ansible_collections.shoal.swarm.plugins.module_utils._versions import DIGEST
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import Watch
+from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon, World
+from ansible_collections.shoal.swarm.tests.unit.modules_under_test import params
+
+Document = dict[str, Any]
+
+
+@pytest.fixture
+def hosts() -> list[Daemon]:
+    """A manager, and a worker."""
+    world = World()
+    manager, worker = (world.host(f"node{i}", f"10.0.0.1{i}") for i in (1, 2))
+    manager.engine.swarm_init({"Spec": {}})
+    token = manager.swarm_or_fail().tokens()["Worker"]
+    worker.engine.swarm_join({"RemoteAddrs": ["10.0.0.11:2377"], "JoinToken": token})
+    world.writes.clear()
+    return [manager, worker]
+
+
+@pytest.fixture
+def host(hosts: list[Daemon]) -> Daemon:
+    return hosts[0]
+
+
+def shop(**changes: Any) -> Document:
+    """A stack of two services with all kinds of objects."""
+    return {
+        "services": {
+            "web": {
+                "image": "web:1",
+                "networks": ["front", "back"],
+                "configs": ["site"],
+                "secrets": ["key"],
+                "ports": ["80:8080"],
+                "deploy": {"replicas": 2},
+            },
+            "db": {"image": "db:1", "networks": ["back"], "volumes": ["data:/data"]},
+        },
+        "networks": {"front": {}, "back": {"internal": True}},
+        "configs": {"site": {"content": "one"}},
+        "secrets": {"key": {"environment": "KEY"}},
+        "volumes": {"data": {}},
+        **changes,
+    }
+
+
+def objects(compose: Mapping[str, Any], key: str = "s3cret", name: str = "shop") -> str:
+    loaded = load([Source("compose.yml", compose)], {"KEY": key}, "/srv", {})
+    return packed(convert(loaded.document, name, {}))
+
+
+def deploy(
+    host: Daemon,
+    compose: Mapping[str, Any],
+    key: str = "s3cret",
+    check_mode: bool = False,
+    **given: Any,
+) -> tuple[Outcome[Seen], Document]:
+    name = given.pop("name", "shop")
+    run = Run(check_mode=check_mode, clock=host.world.clock)
+    options = {"name": name, "objects": objects(compose, key, name), **given}
+    return ensure(host.engine, params("stack", options), run)
+
+
+def remove(host: Daemon, **given: Any) -> tuple[Outcome[Seen], Document]:
+    options = {"name": "shop", "state": "absent", **given}
+    return ensure(host.engine, params("stack", options), Run(clock=host.world.clock))
+
+
+def summaries(outcome: Outcome[Seen]) -> list[str]:
+    return [action.summary for action in outcome.actions]
+
+
+def writes(host: Daemon) -> list[Any]:
+    return list(host.world.writes)
+
+
+def spec(host: Daemon, name: str) -> Document:
+    return host.swarm_or_fail().service(name).spec
+
+
+def test_a_stack_is_made_and_runs(host: Daemon) -> None:
+    outcome, facts = deploy(host, shop())
+    assert summaries(outcome) == [
+        "create network shop_back",
+        "create network shop_front",
+        "create secret shop_key",
+        "create config shop_site",
+        "create service shop_web",
+        "create service shop_db",
+    ]
+    assert [service["name"] for service in facts["services"]] == ["shop_db", "shop_web"]
+    assert facts["networks"] == ["shop_back", "shop_front"]
+    assert (facts["secrets"], facts["configs"]) == (["shop_key"], ["shop_site"])
+    container = spec(host, "shop_web")["TaskTemplate"]["ContainerSpec"]
+    assert [r["SecretID"] for r in container["Secrets"]] == [
+        secret["ID"] for secret in host.engine.secrets()
+    ]
+
+
+def test_the_second_run_writes_nothing(host: Daemon) -> None:
+    deploy(host, shop())
+    host.world.writes.clear()
+    outcome, _facts = deploy(host, shop(), prune=True)
+    assert not outcome.changed
+    assert not writes(host)
+
+
+def test_check_mode_tells_what_the_run_does(host: Daemon) -> None:
+    planned, _facts = deploy(host, shop(), check_mode=True)
+    assert not writes(host)
+    done, _facts = deploy(host, shop())
+    assert summaries(planned) == summaries(done)
+    changed = shop(configs={"site": {"content": "two"}})
+    changed["services"]["web"]["image"] = "web:2"
+    del changed["services"]["db"]
+    del changed["volumes"]
+    host.world.writes.clear()
+    planned, _facts = deploy(host, changed, check_mode=True, prune=True, keep_versions=0)
+    assert not writes(host)
+    done, _facts = deploy(host, changed, prune=True, keep_versions=0)
+    assert summaries(planned) == summaries(done)
+    assert summaries(done) == [
+        "create config shop_site_v2",
+        "update service shop_web",
+        "remove service shop_db",
+        "remove config shop_site",
+    ]
+
+
+def test_only_what_differs_is_written(host: Daemon) -> None:
+    deploy(host, shop())
+    host.world.writes.clear()
+    changed = shop()
+    changed["services"]["web"]["deploy"]["replicas"] = 3
+    outcome, _facts = deploy(host, changed)
+    (entry,) = for_ansible(outcome.actions)
+    assert (entry["before"], entry["after"]) == ({"replicas": 2}, {"replicas": 3})
+    assert len(writes(host)) == 1
+
+
+def test_changed_content_is_a_new_version_and_the_service_moves_to_it(host: Daemon) -> None:
+    deploy(host, shop())
+    outcome, facts = deploy(host, shop(configs={"site": {"content": "two"}}), key="other")
+    assert summaries(outcome) == [
+        "create secret shop_key_v2",
+        "create config shop_site_v2",
+        "update service shop_web",
+    ]
+    assert facts["secrets"] == ["shop_key", "shop_key_v2"]
+    container = spec(host, "shop_web")["TaskTemplate"]["ContainerSpec"]
+    assert [r["SecretName"] for r in container["Secrets"]] == ["shop_key_v2"]
+    assert [r["ConfigName"] for r in container["Configs"]] == ["shop_site_v2"]
+    assert container["Configs"][0]["File"]["Name"] == "site"
+    again, _facts = deploy(host, shop(configs={"site": {"content": "two"}}), key="other")
+    assert not again.changed
+    # A third version leaves one old one, a content that is there needs none.
+    outcome, facts = deploy(host, shop(), key="third")
+    assert summaries(outcome) == [
+        "create secret shop_key_v3",
+        "update service shop_web",
+        "remove secret shop_key",
+    ]
+    assert facts["secrets"] == ["shop_key_v2", "shop_key_v3"]
+
+
+def test_nothing_tells_what_secrets_and_configs_hold(host: Daemon) -> None:
+    told = []
+    for key, content in (("first-key", "first-content"), ("second-key", "second-content")):
+        outcome, facts = deploy(host, shop(configs={"site": {"content": content}}), key=key)
+        told.append(json.dumps([for_ansible(outcome.actions), facts]))
+    assert not any(word in text for text in told for word in ("-key", "-content"))
+    labels = [secret["Spec"]["Labels"] for secret in host.engine.secrets()]
+    assert all(DIGEST in label for label in labels)
+
+
+def test_a_secret_of_the_cli_is_assumed_to_be_the_same(host: Daemon) -> None:
+    deploy(host, shop())
+    strip_digests(host)
+    host.world.writes.clear()
+    outcome, _facts = deploy(host, shop(), key="other")
+    assert not outcome.changed
+    assert not writes(host)
+    assert "nobody can read what shop_key hold" in outcome.warnings[0]
+
+
+def test_a_secret_of_the_cli_is_verified(host: Daemon) -> None:
+    deploy(host, shop())
+    strip_digests(host)
+    outcome, facts = deploy(host, shop(), adopt_secrets="verify")
+    assert summaries(outcome) == ["update secret shop_key"]
+    assert facts["secrets"] == ["shop_key"]
+    assert not deploy(host, shop())[0].changed
+    strip_digests(host)
+    outcome, facts = deploy(host, shop(), key="other", adopt_secrets="verify")
+    assert summaries(outcome) == ["create secret shop_key_v2", "update service shop_web"]
+    assert facts["secrets"] == ["shop_key", "shop_key_v2"]
+
+
+def strip_digests(host: Daemon) -> None:
+    """As if the CLI had made the secrets."""
+    engine = host.engine
+    for secret in engine.secrets():
+        labels = {k: v for k, v in secret["Spec"]["Labels"].items() if k != DIGEST}
+        version = secret["Version"]["Index"]
+        engine.secret_update(secret["ID"], version, {**secret["Spec"], "Labels": labels})
+
+
+def test_prune_frees_a_port_before_another_service_takes_it(host: Daemon) -> None:
+    deploy(host, shop())
+    renamed = shop()
+    renamed["services"]["frontend"] = renamed["services"].pop("web")
+    with pytest.raises(InvalidOption, match="80/tcp, which service shop_web has: remove it with"):
+        deploy(host, renamed)
+    outcome, facts = deploy(host, renamed, prune=True)
+    assert summaries(outcome) == ["remove service shop_web", "create service shop_frontend"]
+    assert [service["name"] for service in facts["services"]] == ["shop_db", "shop_frontend"]
+
+
+def test_prune_takes_what_nothing_uses_any_more(host: Daemon) -> None:
+    deploy(host, shop())
+    alone = {"services": {"db": {"image": "db:1", "networks": ["back"]}}}
+    alone["networks"] = {"back": {"internal": True}}
+    outcome, facts = deploy(host, alone)
+    assert facts["secrets"] == ["shop_key"]
+    outcome, facts = deploy(host, alone, prune=True)
+    assert summaries(outcome) == [
+        "remove service shop_web",
+        "remove secret shop_key",
+        "remove config shop_site",
+        "remove network shop_front",
+    ]
+    assert (facts["networks"], facts["secrets"], facts["configs"]) == (["shop_back"], [], [])
+
+
+REFUSED = {
+    "an external network that is missing": (
+        {"networks": {"front": {"external": True}, "back": {}}},
+        "the external network front does not exist",
+    ),
+    "an external secret that is missing": (
+        {"secrets": {"key": {"external": True}}},
+        "the external secret key does not exist",
+    ),
+    "a network that is somebody else's": (
+        {"networks": {"front": {"name": "public"}, "back": {}}},
+        "there is a network public that is not of this stack (it is of none)",
+    ),
+    "a config of another stack": (
+        {"configs": {"site": {"name": "wiki_page", "content": "x"}}},
+        "there is a config wiki_page that is not of this stack (it is of stack wiki)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_it_refuses_before_anything_is_changed(host: Daemon, case: str) -> None:
+    host.engine.network_create({"Name": "public", "Driver": "overlay"})
+    page = {"services": {"web": {"image": "web:1", "configs": ["page"]}}}
+    deploy(host, {**page, "configs": {"page": {"content": "y"}}}, name="wiki")
+    host.world.writes.clear()
+    changes, message = REFUSED[case]
+    with pytest.raises(InvalidOption) as caught:
+        deploy(host, shop(**changes))
+    assert message in str(caught.value)
+    assert not writes(host)
+
+
+def test_it_refuses_a_port_of_another_stack(host: Daemon) -> None:
+    deploy(host, {"services": {"web": {"image": "web:1", "ports": ["80:80"]}}}, name="wiki")
+    host.world.writes.clear()
+    with pytest.raises(InvalidOption, match="shop_web would publish port 80/tcp, which service"):
+        deploy(host, shop())
+    assert not writes(host)
+
+
+def test_what_cannot_be_changed_is_refused_by_name(host: Daemon) -> None:
+    deploy(host, shop())
+    host.world.writes.clear()
+    changed = shop(networks={"front": {"attachable": True}, "back": {"internal": True}})
+    changed["services"]["db"]["deploy"] = {"mode": "global"}
+    with pytest.raises(InvalidOption) as caught:
+        deploy(host, changed)
+    assert "networks: shop_front cannot be changed: Attachable is False and shall be True" in str(
+        caught.value
+    )
+    assert "services: shop_db runs in mode replicated" in str(caught.value)
+    assert not writes(host)
+
+
+def test_a_service_that_cannot_run_is_named_with_its_reason(host: Daemon) -> None:
+    host.world.broken_images["db:1"] = "No such image: db:1"
+    with pytest.raises(NotConverged) as caught:
+        deploy(host, shop(), wait_timeout=60)
+    assert "stack shop being as asked did not happen within 60 s" in str(caught.value)
+    assert "service shop_db: 0 of 1 tasks are running" in str(caught.value)
+    assert "No such image: db:1" in str(caught.value)
+    assert "shop_web" not in str(caught.value)
+
+
+def test_a_failed_deploy_returns_to_what_ran_before(host: Daemon) -> None:
+    deploy(host, shop())
+    before = spec(host, "shop_web"), spec(host, "shop_db")
+    host.world.broken_images["web:2"] = "No such image: web:2"
+    changed = shop()
+    changed["services"]["web"]["image"] = "web:2"
+    changed["services"]["db"]["image"] = "db:2"
+    changed["services"]["new"] = {"image": "new:1"}
+    with pytest.raises(NotConverged) as caught:
+        deploy(host, changed, wait_timeout=60, rollback_on_failure=True)
+    told = str(caught.value)
+    assert "shop_db is what it was" in told
+    assert "shop_web is what it was" in told
+    assert "shop_new, which was not there before, is removed" in told
+    assert (spec(host, "shop_web"), spec(host, "shop_db")) == before
+    assert not deploy(host, shop())[0].changed
+
+
+def test_a_watched_deploy_ends_in_slices(host: Daemon) -> None:
+    host.world.delays.task = 30
+    options = params("stack", {"name": "shop", "objects": objects(shop())})
+    run = Run(clock=host.world.clock, watch=Watch())
+    outcome, facts = ensure(host.engine, options, run)
+    slices = 1
+    while not (outcome.waited and outcome.waited.done):
+        assert outcome.waited
+        slices += 1
+        watch = Watch(outcome.waited.remaining, None, outcome.waited.subject)
+        outcome, facts = wait_on(host.engine, options, Run(clock=host.world.clock, watch=watch))
+    assert slices > 2
+    assert {section.title for section in outcome.waited.view} == {
+        "service shop_web",
+        "service shop_db",
+    }
+    assert len(facts["services"]) == 2
+
+
+def test_somebody_else_changes_a_service_during_the_wait(host: Daemon) -> None:
+    host.world.delays.task = 30
+
+    def interfere() -> None:
+        service = next(s for s in host.engine.services() if s["Spec"]["Name"] == "shop_db")
+        body = json.loads(json.dumps(service["Spec"]))
+        body["TaskTemplate"]["ContainerSpec"]["Image"] = "db:9"
+        host.engine.service_update(service["ID"], service["Version"]["Index"], body)
+
+    host.world.schedule(10, interfere)
+    with pytest.raises(NotConverged, match=r"somebody else .* update service shop_db"):
+        deploy(host, shop())
+
+
+def test_a_removed_stack_is_gone_and_can_be_deployed_again(host: Daemon) -> None:
+    for _time in range(2):
+        deploy(host, shop())
+        outcome, facts = remove(host)
+        assert facts == {
+            "stack": "shop",
+            **{key: [] for key in ("services", "networks", "secrets", "configs")},
+        }
+        assert sorted(summaries(outcome)) == [
+            "remove config shop_site",
+            "remove network shop_back",
+            "remove network shop_front",
+            "remove secret shop_key",
+            "remove service shop_db",
+            "remove service shop_web",
+        ]
+    host.world.writes.clear()
+    assert not remove(host)[0].changed
+    assert not writes(host)
+
+
+def test_what_is_left_of_a_stack_without_services_is_removed(host: Daemon) -> None:
+    labels = {"com.docker.stack.namespace": "shop"}
+    host.engine.network_create({"Name": "shop_old", "Driver": "overlay", "Labels": labels})
+    assert summaries(remove(host)[0]) == ["remove network shop_old"]
+
+
+def test_a_stack_whose_network_others_use_is_not_removed(host: Daemon) -> None:
+    deploy(host, shop())
+    other = {"services": {"app": {"image": "app:1", "networks": ["front"]}}}
+    other["networks"] = {"front": {"external": True, "name": "shop_front"}}
+    deploy(host, other, name="other")
+    host.world.writes.clear()
+    with pytest.raises(Refused, match="network shop_front is in use by service other_app"):
+        remove(host)
+    assert not writes(host)
+
+
+def test_a_worker_removes_its_volumes_only(hosts: list[Daemon]) -> None:
+    _manager, worker = hosts
+    with pytest.raises(WrongState, match="is a worker"):
+        remove(worker)
+    assert not remove(worker, remove_volumes=True)[0].changed
+
+
+def test_a_moved_tag_is_rolled_out_and_a_silent_registry_changes_nothing(host: Daemon) -> None:
+    registry = host.world.registry
+    registry.digests.update({"web:1": "sha256:" + "1" * 64, "db:1": "sha256:" + "2" * 64})
+    deploy(host, shop())
+    assert spec(host, "shop_web")["TaskTemplate"]["ContainerSpec"]["Image"].endswith("1" * 64)
+    registry.digests["web:1"] = "sha256:" + "3" * 64
+    assert not deploy(host, shop(), resolve_image="changed")[0].changed
+    assert not deploy(host, shop(), resolve_image="never")[0].changed
+    assert summaries(deploy(host, shop())[0]) == ["update service shop_web"]
+    registry.is_down = True
+    outcome, _facts = deploy(host, shop())
+    assert not outcome.changed
+    assert any("the digest of web:1 is not known" in warning for warning in outcome.warnings)

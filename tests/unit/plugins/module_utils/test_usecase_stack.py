@@ -248,7 +248,7 @@ def test_prune_frees_a_port_before_another_service_takes_it(host: Daemon) -> Non
 
 def test_prune_takes_what_nothing_uses_any_more(host: Daemon) -> None:
     deploy(host, shop())
-    alone = {"services": {"db": {"image": "db:1", "networks": ["back"]}}}
+    alone: Document = {"services": {"db": {"image": "db:1", "networks": ["back"]}}}
     alone["networks"] = {"back": {"internal": True}}
     outcome, facts = deploy(host, alone)
     assert facts["secrets"] == ["shop_key"]
@@ -262,7 +262,7 @@ def test_prune_takes_what_nothing_uses_any_more(host: Daemon) -> None:
     assert (facts["networks"], facts["secrets"], facts["configs"]) == (["shop_back"], [], [])
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[Document, str]] = {
     "an external network that is missing": (
         {"networks": {"front": {"external": True}, "back": {}}},
         "the external network front does not exist",
@@ -407,7 +407,7 @@ def test_what_is_left_of_a_stack_without_services_is_removed(host: Daemon) -> No
 
 def test_a_stack_whose_network_others_use_is_not_removed(host: Daemon) -> None:
     deploy(host, shop())
-    other = {"services": {"app": {"image": "app:1", "networks": ["front"]}}}
+    other: Document = {"services": {"app": {"image": "app:1", "networks": ["front"]}}}
     other["networks"] = {"front": {"external": True, "name": "shop_front"}}
     deploy(host, other, name="other")
     host.world.writes.clear()

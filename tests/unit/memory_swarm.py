@@ -902,10 +902,10 @@ class Daemon:
             except Refusal as refusal:
                 status, result = refusal.status, {"message": str(refusal)}
             self.world.settle()
-        if isinstance(result, Log):
-            wait = None if result.ends else partial(self.world.sleep, timeout or 0)
-            return Answer(status, result.content, wait)
-        return Answer(status, b"" if result is None else _dump(result))
+            if isinstance(result, Log):
+                wait = None if result.ends else partial(self.world.sleep, timeout or 0)
+                return Answer(status, result.content, wait)
+            return Answer(status, b"" if result is None else _dump(result))
 
     def _dispatch(
         self, method: str, path: str, query: Mapping[str, str], body: Any

@@ -9,11 +9,22 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 from conftest import Engine, until
+
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._convert import convert
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._load import (
+    Source,
+    files_wanted,
+    load,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import packed
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.plugin_utils._compose_yaml import parse
 
 NAMESPACE = "com.docker.stack.namespace"
 OWN_LABELS = "shoal.swarm/"
@@ -39,10 +50,25 @@ class Stack:
 
     # By us
 
-    def task(self, compose: Any = None, check_mode: bool = False, **options: Any) -> Document:
-        """The result of a task, be it good or bad."""
-        given = {} if compose is None else {"compose": compose}
-        return self.engine.module("stack", check_mode, name=self.name, **given, **options)
+    def task(
+        self,
+        compose: Any = None,
+        check_mode: bool = False,
+        env: Mapping[str, str] | None = None,
+        strict: bool = False,
+        **options: Any,
+    ) -> Document:
+        """The result of a task, be it good or bad; `compose` is a mapping or a file."""
+        warnings: tuple[str, ...] = ()
+        if compose is not None:
+            try:
+                options["objects"], warnings = _made(compose, self.name, env or {}, strict)
+            except InvalidOption as error:
+                return {"failed": True, "msg": str(error)}
+        result = self.engine.module("stack", check_mode, name=self.name, **options)
+        if warnings:
+            result["warnings"] = [*warnings, *result.get("warnings", [])]
+        return result
 
     def deploy(self, compose: Any, check_mode: bool = False, **options: Any) -> Document:
         """The result of a task that shall not fail."""
@@ -146,6 +172,23 @@ class Stack:
         label = f"com.docker.swarm.service.name={self.name}_{key}"
         container = f"$(docker ps --quiet --filter label={label} | head -1)"
         return self.engine.on(f"docker exec {container} {command}")
+
+
+def _made(
+    compose: Any, name: str, env: Mapping[str, str], strict: bool
+) -> tuple[str, tuple[str, ...]]:
+    """What the controller makes of the compose file, without a play; and its warnings."""
+    if isinstance(compose, Path):
+        source = Source(compose.name, parse(compose.read_bytes(), compose.name))
+    else:
+        source = Source("compose", compose)
+    folder = str(compose.parent) if isinstance(compose, Path) else "/"
+    files = {
+        wanted.path: Path(wanted.path).read_bytes()
+        for wanted in files_wanted([source], env, folder)
+    }
+    loaded = load([source], env, folder, files, strict)
+    return packed(convert(loaded.document, name, files)), loaded.warnings
 
 
 def _name(item: Document) -> str:

@@ -143,10 +143,10 @@ def test_the_cli_and_we_take_over_from_each_other(stack: Stack, tmp_path: Path) 
     for name, text in texts.items():
         (tmp_path / name).write_text(text)
         run(*engine.ssh, f"mkdir -p {tmp_path} && cat > {tmp_path / name}", input=text)
-    file = str(tmp_path / "compose.yml")
-    ours = {"compose": file, "remote_src": True, "resolve_image": "never"}
+    file = tmp_path / "compose.yml"
+    ours: dict[str, Any] = {"compose": file, "resolve_image": "never"}
 
-    stack.deploy_by_cli(file, {})
+    stack.deploy_by_cli(str(file), {})
     # It runs as asked before anything is adopted: tasks that start come with new IDs otherwise.
     before = until(lambda: running(stack))
     assert not stack.deploy(**ours)["changed"]
@@ -156,7 +156,7 @@ def test_the_cli_and_we_take_over_from_each_other(stack: Stack, tmp_path: Path) 
     stack.deploy(**ours)
     before = running(stack)
     assert len(before) >= 5
-    stack.deploy_by_cli(file, {})
+    stack.deploy_by_cli(str(file), {})
     time.sleep(3)
     assert running(stack) == before
 

@@ -34,8 +34,10 @@ else:
 
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     AmbiguousWrite,
+    ContentDiffers,
     InvalidOption,
     MissingLibrary,
+    OutOfSequence,
     Unreachable,
     from_engine,
 )
@@ -271,6 +273,20 @@ class Engine:
         doing = f"update secret {spec['Name']}"
         self._write("POST", path, doing, query={"version": version}, body=spec)
 
+    def secret_holds(self, secret_id: str, spec: Document) -> bool:
+        """Whether the secret has the data of this spec, which nobody can read back.
+
+        Nothing is written: the engine compares the data first and then the version, and no object
+        has version 0 (swarmkit manager/controlapi/secret.go, UpdateSecret).
+        """
+        try:
+            self.secret_update(secret_id, 0, spec)
+        except OutOfSequence:
+            return True
+        except ContentDiffers:
+            return False
+        return True
+
     def secret_remove(self, secret_id: str) -> None:
         self._write("DELETE", f"/secrets/{quote(secret_id)}", f"remove secret {secret_id}")
 
@@ -294,6 +310,11 @@ class Engine:
 
     def networks(self, filters: Mapping[str, list[str]] | None = None) -> list[Document]:
         return self._get("/networks", "list the networks", _filters(filters))
+
+    def swarm_network(self, name: str) -> Document:
+        """Also one that each node has by itself: the swarm lists none of these, but knows them."""
+        path = f"/networks/{quote(name)}"
+        return self._get(path, f"read network {name} of the swarm", {"scope": "swarm"})
 
     def network_create(self, body: Document) -> str:
         return self._write("POST", "/networks/create", f"create network {body['Name']}", body=body)[

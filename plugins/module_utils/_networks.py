@@ -10,13 +10,16 @@ No part of a network can ever be changed, so whatever differs has to be told.
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 Document = Mapping[str, Any]
 
 OVERLAY = "overlay"
 SWARM_SCOPE = "swarm"
+# What each node has by itself, and a service can be on as well (moby libnetwork/cnmallocator).
+PREDEFINED = ("bridge", "host")
 DEFAULT_IPAM_DRIVER = "default"
 # What the engine adds by itself to the options of a network (moby libnetwork/drivers/overlay) and
 # to those of its IPAM driver (moby libnetwork/cnmallocator).
@@ -44,6 +47,42 @@ def differences(wanted: Document, stored: Document) -> dict[str, tuple[Any, Any]
 def is_set_up(stored: Document) -> bool:
     """Whether the swarm's allocator has given it what it needs, its addresses for one."""
     return bool(stored.get("Driver"))
+
+
+def body_of(stored: Document) -> dict[str, Any]:
+    """A body that asks for the same network, its subnets included, as far as it can be read."""
+    body = _shown({}, stored)
+    if "IPAM" in body:
+        pools = (stored.get("IPAM") or {}).get("Config") or ()
+        body["IPAM"] = {**body["IPAM"], "Config": [_pool(pool) for pool in pools]}
+    return {"Name": stored["Name"], **body}
+
+
+def overlapping(wanted: Document, networks: Iterable[Document]) -> dict[str, str]:
+    """By the wanted subnet, the network that has it or a part of it.
+
+    The swarm's allocator would leave the new network without addresses, and tell nobody.
+    """
+    found: dict[str, str] = {}
+    for subnet in _subnets(wanted):
+        for network in networks:
+            for other in _subnets(network):
+                if subnet.version == other.version and subnet.overlaps(other):
+                    found.setdefault(str(subnet), f"{network['Name']} ({other})")
+    return found
+
+
+def _subnets(network: Document) -> list[IPv4Network | IPv6Network]:
+    """Those that the engine's own IPAM driver gives out; another driver has its own rules."""
+    ipam = network.get("IPAM") or {}
+    if (ipam.get("Driver") or DEFAULT_IPAM_DRIVER) != DEFAULT_IPAM_DRIVER:
+        return []
+    subnets = [
+        ipaddress.ip_network(pool["Subnet"], strict=False)
+        for pool in ipam.get("Config") or ()
+        if pool.get("Subnet")
+    ]
+    return [subnet for subnet in subnets if not subnet.network_address.is_unspecified]
 
 
 def _asked(wanted: Document) -> dict[str, Any]:
@@ -85,7 +124,7 @@ def _shown(wanted: Document, stored: Document) -> dict[str, Any]:
 def _spec(network: Document) -> dict[str, Any]:
     return {
         **{flag: bool(network.get(flag)) for flag in _FLAGS},
-        "ConfigFrom": (network.get("ConfigFrom") or {}).get("Network") or "",
+        "ConfigFrom": {"Network": (network.get("ConfigFrom") or {}).get("Network") or ""},
         "Labels": dict(network.get("Labels") or {}),
     }
 

@@ -24,6 +24,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     membership,
     require_manager,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._networks import PREDEFINED
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action, Plan
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import ROLLBACKS
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
@@ -224,7 +225,7 @@ def _observer(engine: Engine, params: Mapping[str, Any]) -> Callable[[], Seen]:
         )
         return Seen(
             service,
-            _ids(engine.networks()) if params["networks"] is not None else {},
+            _network_ids(engine, params) if params["networks"] is not None else {},
             _ids(engine.secrets()) if params["secrets"] else {},
             _ids(engine.configs()) if params["configs"] or params["credential_spec"] else {},
             pin(
@@ -237,6 +238,12 @@ def _observer(engine: Engine, params: Mapping[str, Any]) -> Callable[[], Seen]:
         )
 
     return observe
+
+
+def _network_ids(engine: Engine, params: Mapping[str, Any]) -> Ids:
+    named = {network["Target"] for network in wanted(ROWS, params)["networks"]}
+    predefined = [engine.swarm_network(name) for name in PREDEFINED if name in named]
+    return {**_ids(engine.networks()), **_ids(predefined)}
 
 
 def _ids(objects: list[dict[str, Any]]) -> dict[str, str]:

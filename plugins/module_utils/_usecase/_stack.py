@@ -33,6 +33,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     membership,
     require_manager,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._networks import PREDEFINED
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, Plan
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import ROLLBACKS
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import mode_of
@@ -57,6 +58,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import (
     SERVICES,
     Seen,
+    attached,
     decide,
     decide_clean_up,
     decide_end,
@@ -174,7 +176,7 @@ def _deed(engine: Engine, params: Mapping[str, Any], run: Run) -> Deed:
     return Deed(
         stack,
         _observer(engine, params, stack, writer),
-        lambda: _everything(engine),
+        lambda: _with_predefined(engine, _everything(engine), stack),
         lambda seen: decide(seen, stack, params),
         lambda seen: decide_clean_up(seen, stack, params, services_only=not params["wait"]),
         writer.operations,
@@ -192,6 +194,13 @@ def _everything(engine: Engine, volumes_of: str = "") -> Seen:
         engine.configs(),
         _volumes(engine, volumes_of) if volumes_of else (),
     )
+
+
+def _with_predefined(engine: Engine, seen: Seen, stack: Stack) -> Seen:
+    """The networks that nodes have by themselves are in no list: those that a service is on."""
+    named = attached(stack)
+    predefined = [engine.swarm_network(name) for name in PREDEFINED if name in named]
+    return replace(seen, networks=(*seen.networks, *predefined))
 
 
 def _volumes(engine: Engine, stack: str) -> Sequence[Mapping[str, Any]]:
@@ -212,7 +221,7 @@ def _observer(
     }
 
     def observe() -> Seen:
-        seen = _everything(engine)
+        seen = _with_predefined(engine, _everything(engine), stack)
         there = seen.services_of(stack.name)
 
         def pins(text: str) -> dict[str, Pinned]:

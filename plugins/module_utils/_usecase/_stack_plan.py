@@ -380,8 +380,17 @@ def _network_warnings(seen: Seen, stack: Stack) -> Iterator[str]:
             yield f"networks: the labels of {name} cannot be changed, and stay as they are"
 
 
+def attached(stack: Stack) -> set[str]:
+    """The names of the networks that the stack's services are on."""
+    return {
+        attachment["Target"]
+        for spec in stack.services.values()
+        for attachment in spec["TaskTemplate"]["Networks"]
+    }
+
+
 def _network_ids(seen: Seen, stack: Stack) -> dict[str, str]:
-    names = {*stack.networks, *stack.external_networks}
+    names = attached(stack)
     return {
         network["Name"]: network["Id"]
         for network in seen.networks

@@ -9,6 +9,7 @@ Seconds differ from machine to machine; ratios of what ran in the same minute do
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import statistics
@@ -16,7 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 LAB = "bench"
@@ -80,6 +83,37 @@ def playbook(inventory: Path, path: Path | str) -> tuple[float, str]:
     return time.monotonic() - begin, done.stdout
 
 
+STACK = "bench"
+# So many services, networks, configs and secrets.
+SERVICES, NETWORKS, FILES = 30, 5, 10
+ON_HOST = "/tmp/bench-stack"
+NO_STACK = f"shoal.swarm.stack: {{name: {STACK}, state: absent}}"
+
+
+def compose() -> dict[str, Any]:
+    """A stack whose tasks no node runs; the first service's image comes from the environment."""
+    services = {
+        f"app{number}": {
+            "image": "${REGISTRY}/web:${TAG}" if number == 0 else "${REGISTRY}/web:1",
+            "networks": [f"net{number % NETWORKS}"],
+            "configs": [f"config{number % FILES}"],
+            "secrets": [f"secret{number % FILES}"],
+            "environment": {"NUMBER": str(number)},
+            "deploy": {"replicas": 2, "placement": {"constraints": [UNPLACED]}},
+        }
+        for number in range(SERVICES)
+    }
+    return {
+        "version": "3.9",
+        "services": services,
+        "networks": {f"net{number}": {} for number in range(NETWORKS)},
+        **{
+            f"{kind}s": {f"{kind}{n}": {"file": f"./{kind}{n}"} for n in range(FILES)}
+            for kind in ("config", "secret")
+        },
+    }
+
+
 def play(folder: Path, hosts: str, task: str, repeats: int = REPEATS) -> Path:
     """A playbook of one task, repeated; VALUE differs from repeat to repeat."""
     lines = [f"- hosts: {hosts}", "  gather_facts: false", "  tasks:"]
@@ -92,14 +126,19 @@ def play(folder: Path, hosts: str, task: str, repeats: int = REPEATS) -> Path:
 
 
 def seconds_a_task(
-    inventory: Path, folder: Path, hosts: str, *tasks: str, before: str = ""
+    inventory: Path,
+    folder: Path,
+    hosts: str,
+    *tasks: str,
+    before: str = "",
+    repeats: int = REPEATS,
 ) -> list[float]:
     """Of each task: its median time, without Ansible's own start. The tasks run in turn.
 
     The task `before` comes before each of them, and does not count.
     """
     empty = play(folder, hosts, PING, repeats=0)
-    books = [play(folder, hosts, task) for task in tasks]
+    books = [play(folder, hosts, task, repeats) for task in tasks]
     times: list[list[float]] = [[] for _book in books]
     for _round in range(ROUNDS):
         start, _output = playbook(inventory, empty)
@@ -107,7 +146,7 @@ def seconds_a_task(
             if before:
                 playbook(inventory, play(folder, hosts, before, repeats=1))
             taken, _output = playbook(inventory, book)
-            seen.append((taken - start) / REPEATS)
+            seen.append((taken - start) / repeats)
     return [statistics.median(seen) for seen in times]
 
 
@@ -178,6 +217,60 @@ def bench_services(inventory: Path, folder: Path) -> None:
     once(NO_SERVICES)
 
 
+def bench_stacks(inventory: Path, folder: Path) -> None:
+    """Each by our module, by the peer's and by the CLI, of the same files."""
+    stack = folder / "stack"
+    stack.mkdir()
+    for kind in ("config", "secret"):
+        for number in range(FILES):
+            (stack / f"{kind}{number}").write_text(f"{kind} {number}\n")
+    (stack / "compose.yml").write_text(json.dumps(compose()))
+
+    def tasks(tag: str) -> tuple[str, str, str]:
+        environment = f"""
+      environment: {{REGISTRY: "{{{{ lab_registry }}}}", TAG: "{tag}"}}"""
+        deploy = f"docker stack deploy --detach=true -c {ON_HOST}/compose.yml {STACK}"
+        return (
+            f"""shoal.swarm.stack:
+        name: {STACK}
+        compose: {stack}/compose.yml
+        wait: false{environment}""",
+            f"""community.docker.docker_stack:
+        name: {STACK}
+        compose: ["{ON_HOST}/compose.yml"]{environment}""",
+            f"ansible.builtin.command: {deploy}{environment}",
+        )
+
+    def once(task: str) -> None:
+        playbook(inventory, play(folder, ONE_HOST, task, repeats=1))
+
+    def rows(
+        what: str, given: Sequence[str], aims: Sequence[str], before: str = "", repeats: int = 1
+    ) -> None:
+        times = seconds_a_task(inventory, folder, ONE_HOST, *given, before=before, repeats=repeats)
+        for other, taken, aim in zip(
+            ("docker_stack", "docker stack"), times[1:], aims, strict=True
+        ):
+            row(f"stack of {SERVICES} services, {what} : {other}", times[0], taken, aim)
+
+    once(f"ansible.builtin.copy: {{src: {stack}/, dest: {ON_HOST}/, mode: '0700'}}")
+    rows("first deploy", tasks("1"), ("", "aim 0.6"), before=NO_STACK)
+    rows("nothing to do", tasks("1"), ("aim 0.25", "aim 0.5"), repeats=3)
+    # Before each of them the image is the other one.
+    rows("one image changed", tasks("2"), ("", ""), before=tasks("1")[0])
+    rows(
+        "removed, not waited for",
+        (
+            f"shoal.swarm.stack: {{name: {STACK}, state: absent, wait: false}}",
+            f"community.docker.docker_stack: {{name: {STACK}, state: absent}}",
+            f"ansible.builtin.command: docker stack rm --detach=true {STACK}",
+        ),
+        ("", ""),
+        before=tasks("1")[0],
+    )
+    once(NO_STACK)
+
+
 def main() -> None:
     print(f"{'':62} {'this':>10} {'that':>10} {'ratio':>7}")
     first_of_three = 0.0
@@ -199,6 +292,7 @@ def main() -> None:
             row("labels on five nodes : a loop of docker_node", ours, theirs, "aim 0.25")
             row("labels on five nodes : the floor (ansible.builtin.ping)", ours, floor)
             bench_services(inventory, folder)
+            bench_stacks(inventory, folder)
         finally:
             lab("down", "--name", LAB)
 

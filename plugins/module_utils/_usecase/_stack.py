@@ -69,6 +69,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan i
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
     DIGEST,
     SALT_BYTES,
+    choose,
     digest,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock, Waited, Watch
@@ -222,6 +223,8 @@ def _observer(
 
     def observe() -> Seen:
         seen = _with_predefined(engine, _everything(engine), stack)
+        # Their digests are slow: taken here at the same time, they are known when it is decided.
+        at_once(lambda secret: choose(secret, seen.secrets), list(stack.secrets.values()))
         there = seen.services_of(stack.name)
 
         def pins(text: str) -> dict[str, Pinned]:

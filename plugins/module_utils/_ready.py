@@ -264,9 +264,17 @@ def _rank(state: str) -> int:
     return _ORDER.index(state) if state in _ORDER else len(_ORDER)
 
 
-def tasks_gone(tasks: Sequence[Document]) -> Look:
-    """No task of a removed service is alive on any node."""
-    alive = [task for task in tasks if task["Status"]["State"] not in TERMINAL]
+def tasks_gone(tasks: Sequence[Document], nodes: Sequence[Document]) -> Look:
+    """No task of a removed service is alive on a node that could tell.
+
+    What ran on a node that is down is not waited for: it ends when the node comes back.
+    """
+    down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
+    alive = [
+        task
+        for task in tasks
+        if task["Status"]["State"] not in TERMINAL and task.get("NodeID") not in down
+    ]
     if alive:
         return Look(Verdict.WAIT, f"{len(alive)} tasks have not stopped yet")
     return Look(Verdict.DONE)

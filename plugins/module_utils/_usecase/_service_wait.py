@@ -66,8 +66,9 @@ def wait(
 
     def gone() -> Look:
         tasks = _tasks_of_removed(engine, service_id)
-        nodes = engine.nodes() if watched else []
-        return replace(tasks_gone(tasks), view=(removal_progress(f"service {name}", tasks, nodes),))
+        nodes = engine.nodes()
+        view = (removal_progress(f"service {name}", tasks, nodes),)
+        return replace(tasks_gone(tasks, nodes), view=view)
 
     is_absent = params["state"] == "absent"
     try:
@@ -168,9 +169,9 @@ def wait_for_end_of_stack(engine: Engine, stack: str, timeout: float, run: Run) 
 
     def gone() -> Look:
         tasks = engine.tasks({"label": [f"{NAMESPACE}={stack}"]})
-        nodes = engine.nodes() if run.watch is not None else []
+        nodes = engine.nodes()
         view = (removal_progress(f"stack {stack}", tasks, nodes),)
-        return replace(tasks_gone(tasks), view=view)
+        return replace(tasks_gone(tasks, nodes), view=view)
 
     what = f"the end of all tasks of stack {stack}"
     return wait_until(what, gone, timeout, run.clock, run.watch)

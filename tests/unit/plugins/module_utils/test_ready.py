@@ -496,10 +496,15 @@ def test_of_failures_the_newest_that_had_a_container_tells_most() -> None:
 
 
 def test_a_removed_service_is_gone_when_no_task_is_alive() -> None:
-    assert tasks_gone([]) == DONE
-    assert tasks_gone([task("shutdown"), task("failed"), task("complete")]) == DONE
+    assert tasks_gone([], []) == DONE
+    assert tasks_gone([task("shutdown"), task("failed"), task("complete")], []) == DONE
     two = [task("running", desired="shutdown"), task("preparing"), task("rejected")]
-    assert tasks_gone(two) == waits("2 tasks have not stopped yet")
+    assert tasks_gone(two, NODES) == waits("2 tasks have not stopped yet")
+
+
+def test_what_ran_on_a_node_that_is_down_is_not_waited_for() -> None:
+    assert tasks_gone([task("running", node="n3", desired="remove")], NODES) == DONE
+    assert tasks_gone([task("running", node="n5")], NODES) == waits("1 tasks have not stopped yet")
 
 
 def test_errors_are_told_once_each_the_newest_first_and_three_at_most() -> None:

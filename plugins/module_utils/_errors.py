@@ -59,6 +59,10 @@ class ContentDiffers(EngineError):
     """A secret or config holds something else, and that can never be changed."""
 
 
+class InUse(EngineError):
+    """A service or a task uses what was to be removed."""
+
+
 class AmbiguousWrite(EngineError):
     """The request failed in a way that does not tell whether it was carried out."""
 
@@ -89,6 +93,7 @@ class TokenRefused(EngineError):
 _BY_TEXT: tuple[tuple[str, type[EngineError]], ...] = (
     ("update out of sequence", OutOfSequence),
     ("only updates to labels are allowed", ContentDiffers),
+    ("is in use by", InUse),
     ("needs to be unlocked", Locked),
     ("already part of a swarm", AlreadyInSwarm),
     ("timeout was reached before node", JoinPending),
@@ -111,3 +116,12 @@ def from_engine(doing: str, status: int, text: str) -> EngineError:
     kind = next((kind for fragment, kind in _BY_TEXT if fragment in lowered), None)
     kind = kind or _BY_STATUS.get(status, EngineError)
     return kind(f"{doing}: Docker answered {status}: {' '.join(text.split())}", status)
+
+
+def tells_absence(error: EngineError) -> bool:
+    """Whether it says that there is no such network.
+
+    Of one that the swarm has just removed, and this host still has tasks on, the engine says so
+    with status 500 (moby daemon/cluster/helpers.go, getNetwork).
+    """
+    return isinstance(error, NotFound) or (error.status == 500 and "not found" in str(error))

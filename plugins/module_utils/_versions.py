@@ -28,6 +28,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import OW
 VERSION_OF = f"{OWN_LABELS}version_of"
 VERSION = f"{OWN_LABELS}version"
 DIGEST = f"{OWN_LABELS}digest"
+# What community.docker's docker_secret keeps: a plain hash, which is easily guessed at.
+PEER_DIGEST = "ansible_key"
 SALT_BYTES = 16
 LONGEST_NAME = 64
 
@@ -154,15 +156,26 @@ def compare(wanted: Document, stored: Document) -> Content:
         return Content.SAME
     if stored.get("Data") is not None:
         return Content.SAME if stored["Data"] == data else Content.OTHER
-    kept = _labels(stored).get(DIGEST)
-    if kept is None:
+    labels = _labels(stored)
+    if DIGEST in labels:
+        is_same = is_digest_of(labels[DIGEST], data)
+    elif PEER_DIGEST in labels:
+        is_same = hashlib.sha224(base64.b64decode(data)).hexdigest() == labels[PEER_DIGEST]
+    else:
         return Content.UNKNOWN
-    return Content.SAME if is_digest_of(kept, data) else Content.OTHER
+    return Content.SAME if is_same else Content.OTHER
 
 
 def digest(data: str, salt: bytes) -> str:
     """What is kept of the content (Base64) of a secret, so that it can be recognised."""
     return ":".join((base64.b64encode(salt).decode(), _slow_hash(data, salt)))
+
+
+def recognisable(spec: Document, salt: bytes) -> dict[str, Any]:
+    """The secret with a digest of its content in its labels, where it has content."""
+    if spec.get("Data") is None:
+        return dict(spec)
+    return {**spec, "Labels": {**_labels(spec), DIGEST: digest(spec["Data"], salt)}}
 
 
 def is_digest_of(kept: str, data: str) -> bool:

@@ -272,12 +272,27 @@ def refuse_network_removal(swarm: Swarm, stored: Document) -> None:
         if is_on(service.spec["TaskTemplate"], stored):
             text = f"network {stored['Id']} is in use by service {service.id}"
             raise Refusal(400, PRECONDITION + text)
-    for service in (*swarm.services, *swarm.remains):
-        for task in service.tasks:
-            alive = task["DesiredState"] in ("ready", "running")
-            if alive and task["Status"]["State"] not in _OVER and is_on(task["Spec"], stored):
-                text = f"network {stored['Id']} is in use by task {task['ID']}"
-                raise Refusal(400, PRECONDITION + text)
+    tasks = [task for service in (*swarm.services, *swarm.remains) for task in service.tasks]
+    for task in (*tasks, *swarm.attachments):
+        alive = task["DesiredState"] in ("ready", "running")
+        if alive and task["Status"]["State"] not in _OVER and is_on(task["Spec"], stored):
+            text = f"network {stored['Id']} is in use by task {task['ID']}"
+            raise Refusal(400, PRECONDITION + text)
+
+
+def attachment(swarm: Swarm, stored: Document, node_id: str, container_id: str) -> Document:
+    """The task that stands for a container which somebody has attached to a network by hand."""
+    return {
+        "ID": swarm.world.identifier(),
+        "NodeID": node_id,
+        "Spec": {
+            "Runtime": "attachment",
+            "Networks": [{"Target": stored["Id"]}],
+            "NetworkAttachmentSpec": {"ContainerID": container_id},
+        },
+        "DesiredState": "running",
+        "Status": {"State": "running"},
+    }
 
 
 def is_on(template: Mapping[str, Any], stored: Document) -> bool:

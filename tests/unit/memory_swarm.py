@@ -412,6 +412,8 @@ class Swarm(Thing):
         self.networks: list[Document] = []
         # Removed ones, which a node still knows while it has containers on them.
         self.removed_networks: list[Document] = []
+        # Tasks that stand for containers outside any service.
+        self.attachments: list[Document] = []
         self.files: dict[str, list[File]] = {"Secret": [], "Config": []}
         self.root_ca = world.certificate()
         self.issuer = self.root_ca
@@ -919,6 +921,9 @@ class Daemon:
                 return 200, handler(self, query, *parts)
 
             perform = partial(handler, self, query, body, *parts)
+            # No object has version 0, so this is a question and never a write.
+            if query.get("version") == "0":
+                return 200, perform()
             return 200, self.world.write(self, method, path, perform)
         return 404, {"message": "page not found"}
 
@@ -1119,6 +1124,8 @@ class Daemon:
         ids = filters.get("id")
         labels = filters.get("label")
         swarm = self.reading()
+        if filters.get("runtime") == ["attachment"]:
+            return swarm.attachments
         for reference in wanted or ():
             swarm.service(reference)
         return [

@@ -24,9 +24,8 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
 
 MODULES = (
-    *("node", "node_label", "service", "service_info", "service_logs"),
-    "stack",
-    "stack_info",
+    *("config", "network", "node", "node_label", "secret"),
+    *("service", "service_info", "service_logs", "stack", "stack_info"),
     *("swarm_info", "swarm_init", "swarm_join"),
 )
 PLUGINS = "ansible_collections.shoal.swarm.plugins"

@@ -20,12 +20,13 @@ from ansible_collections.shoal.swarm.plugins.module_utils._module import (
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import ROWS
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase import (
+    _network,
     _service,
     _swarm_init,
     _swarm_join,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
-from ansible_collections.shoal.swarm.plugins.modules import node, node_label
+from ansible_collections.shoal.swarm.plugins.modules import config, node, node_label, secret
 from ansible_collections.shoal.swarm.tests.unit.case_files import (
     Case,
     build,
@@ -36,8 +37,11 @@ from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import arguments, params
 
 USE_CASES: dict[str, Callable[..., tuple[Outcome[Any], dict[str, Any]]]] = {
+    "config": config.ensure_config,
+    "network": _network.ensure,
     "node": node.set_availability,
     "node_label": node_label.label,
+    "secret": secret.ensure_secret,
     "service": _service.ensure,
     "swarm_init": _swarm_init.ensure,
     "swarm_join": _swarm_join.ensure,
@@ -45,9 +49,13 @@ USE_CASES: dict[str, Callable[..., tuple[Outcome[Any], dict[str, Any]]]] = {
 CASES = cases()
 
 # Options of which no action speaks: how to find the object, what is allowed, what is returned.
+HOW_TO_ROLL = {"name", "data_is_b64", "force", "rolling_versions", "versions_to_keep"}
 WITHOUT_A_DIFFERENCE = {
+    "config": HOW_TO_ROLL,
+    "network": {"name", "force", "scope"},
     "node": {"nodes"},
     "node_label": {"hostname", "labels_state", "labels_to_remove", "nodes"},
+    "secret": {*HOW_TO_ROLL, "adopt"},
     "service": {"name", "resolve_image"},
     "swarm_init": {
         "check_addresses",
@@ -59,10 +67,13 @@ WITHOUT_A_DIFFERENCE = {
     },
     "swarm_join": {"check_addresses", "force", "join_token"},
 }
-# What has its own tests elsewhere: test_service_options.py, test_usecase_service.py.
+# What has its own tests elsewhere: test_service_options.py, test_usecase_service.py,
+# test_usecase_file.py.
 ELSEWHERE = {
+    "config": {"data_src"},
+    "secret": {"data_src"},
     "service": {row.name for row in ROWS}
-    | {"env_files", "on_rollback", "registry_auth", "with_registry_auth"}
+    | {"env_files", "on_rollback", "registry_auth", "with_registry_auth"},
 }
 
 

@@ -134,5 +134,5 @@ def test_of_a_network_that_each_node_sets_up_by_itself_the_swarm_knows_no_option
         "ConfigFrom": {"Network": "eth1"},
     }
     wanted = {**BODY, "Driver": "macvlan", "Options": {"parent": "eth1"}}
-    assert differences(wanted, network) == {"ConfigFrom": ("", "eth1")}
+    assert differences(wanted, network) == {"ConfigFrom": ({"Network": ""}, {"Network": "eth1"})}
     assert differences({**wanted, "ConfigFrom": {"Network": "eth1"}}, network) == {}

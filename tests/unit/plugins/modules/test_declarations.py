@@ -130,7 +130,7 @@ def test_every_module_knows_check_mode_and_a_certificate_with_its_key(name: str)
 @every_module
 def test_options_that_hold_a_secret_are_not_logged_and_no_others(name: str) -> None:
     hidden = {option for option, argument in arguments(name).items() if argument.get("no_log")}
-    secrets = {"swarm_init": {"signing_ca_key"}, "swarm_join": {"join_token"}}
+    secrets = {"secret": {"data"}, "swarm_init": {"signing_ca_key"}, "swarm_join": {"join_token"}}
     assert hidden == secrets.get(name, set())
 
 
@@ -142,7 +142,7 @@ def test_options_whose_name_looks_like_a_secret_say_that_they_are_none(name: str
             assert "no_log" in argument, option
 
 
-@pytest.mark.parametrize("name", ["service", "swarm_init", "swarm_join"])
+@pytest.mark.parametrize("name", ["network", "service", "swarm_init", "swarm_join"])
 def test_modules_that_wait_have_the_same_options_for_it(name: str) -> None:
     assert {option: arguments(name)[option] for option in WAIT_ARGUMENTS} == WAIT_ARGUMENTS
 
@@ -170,12 +170,18 @@ PAIRS = (
     ("swarm_info", "docker_swarm_info"),
     ("service_info", "docker_swarm_service_info"),
     ("service", "docker_swarm_service"),
+    ("secret", "docker_secret"),
+    ("config", "docker_config"),
+    ("network", "docker_network"),
 )
 # Where a value of theirs is not one of ours, and why.
 DIFFERENT = {
     # `join` and `remove` are what swarm_join does with present and absent.
     ("swarm_join", "state", "join"),
     ("swarm_join", "state", "remove"),
+    # Networks of a host are docker_network's.
+    ("network", "scope", "local"),
+    ("network", "scope", "global"),
 }
 SAMPLES = {
     "str": "text",
@@ -197,6 +203,8 @@ def samples(argument: Mapping[str, Any]) -> list[Any]:
         if "order" in parts:
             # The peer takes any text; the engine does not.
             parts["order"] = "start-first"
+        # The engine loses them on the way to the swarm.
+        parts.pop("aux_addresses", None)
         return [[parts] if argument["type"] == "list" else parts]
     if argument["type"] == "list":
         return [[SAMPLES[argument["elements"]]]]
@@ -233,3 +241,10 @@ def test_most_options_of_the_peers_are_here_by_the_same_name() -> None:
     ours = {*arguments("node"), *arguments("node_label")}
     assert set(PEERS["docker_node"]) - ours == {"availability", "role"}
     assert set(arguments("node")["nodes"]["options"]) == {"hostname", "availability"}
+    assert set(PEERS["docker_secret"]) <= set(arguments("secret"))
+    assert set(PEERS["docker_config"]) <= set(arguments("config"))
+    # What is one host's alone, and IPv4, which every network of a swarm has.
+    assert set(PEERS["docker_network"]) - set(arguments("network")) == {
+        *("appends", "config_only", "connected"),
+        "enable_ipv4",
+    }

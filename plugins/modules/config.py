@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: config
+short_description: Create, rotate and remove Docker Swarm configs
+version_added: 1.0.0
+description:
+  - Brings a config to what is asked. Labels are changed in place. Content never can be, so with
+    O(rolling_versions) other content becomes a new version beside the old one, under a name of its
+    own; without it, a config that no service uses is replaced.
+  - What cannot be done is refused before anything is changed, with the names of the services that
+    use the config.
+  - Configs of a stack come with its compose file, see M(shoal.swarm.stack).
+  - Run it on a manager. As a config may hold what no log should, a diff tells size and digest of
+    its content, and not the content.
+author:
+  - The shoal.swarm authors (@shoal-swarm)
+extends_documentation_fragment:
+  - shoal.swarm._connection
+  - shoal.swarm._attributes
+options:
+  name:
+    description:
+      - The config's name, at most 64 letters, digits, C(-), C(_) and C(.). With O(rolling_versions)
+        the first version has this name, the next ones are V(NAME_v2), V(NAME_v3) and so on.
+    type: str
+    required: true
+  state:
+    description:
+      - V(absent) removes the config, with O(rolling_versions) all its versions. It is refused while
+        a service uses it.
+    type: str
+    choices: [present, absent]
+    default: present
+  data:
+    description:
+      - The content, from 1 to 1023999 bytes. One of O(data) and O(data_src) is needed with
+        O(state=present).
+    type: str
+  data_is_b64:
+    description:
+      - O(data) is Base64 of the content. This is the safe way for binary content, and for JSON,
+        which Ansible would otherwise read and write anew.
+    type: bool
+    default: false
+  data_src:
+    description: A file on the host that the task runs on that has the content. Instead of O(data).
+    type: path
+  labels:
+    description:
+      - All the labels that the config shall have; V({}) removes them. Values become text.
+      - Where the option is not given, labels stay as they are, also in a new version. Those of the
+        config's stack always do.
+    type: dict
+  force:
+    description:
+      - Replace the config even where it has the wanted content, or with O(rolling_versions) make a
+        new version. At every run.
+    type: bool
+    default: false
+  rolling_versions:
+    description:
+      - Make a new version where the content is another one, and leave the old one to the services
+        that use it. Give services the name that is returned in RV(config_name).
+      - Two versions of the same content are never made; an old version that has the wanted content
+        is used again.
+    type: bool
+    default: false
+  versions_to_keep:
+    description:
+      - How many versions to keep, the current one counted. V(-1) keeps all, V(0) is the same as
+        V(1).
+      - A version that a service uses, or would roll back to, is left to a later run.
+      - Only with O(rolling_versions).
+    type: int
+    default: 5
+  template_driver:
+    description:
+      - V(golang) makes the content a Go template, which is filled in for each task. Without it, the
+        content is as it is.
+    type: str
+    choices: [golang]
+seealso:
+  - module: shoal.swarm.secret
+  - module: shoal.swarm.service
+  - module: shoal.swarm.stack
+  - module: community.docker.docker_config
+"""
+
+EXAMPLES = r"""
+- name: Create a config from a template beside the playbook
+  shoal.swarm.config:
+    name: nginx_conf
+    data: "{{ lookup('ansible.builtin.template', 'nginx.conf.j2') }}"
+
+- name: Create one from a file beside the playbook, byte by byte
+  shoal.swarm.config:
+    name: site_json
+    data: "{{ lookup('ansible.builtin.file', 'site.json', rstrip=false) | b64encode }}"
+    data_is_b64: true
+
+- name: Create one from a file on the manager, with labels
+  shoal.swarm.config:
+    name: motd
+    data_src: /etc/motd
+    labels:
+      team: web
+
+- name: Roll out a new content while a service uses the old one
+  shoal.swarm.config:
+    name: nginx_conf
+    data: "{{ lookup('ansible.builtin.template', 'nginx.conf.j2') }}"
+    rolling_versions: true
+    versions_to_keep: 3
+  register: nginx_conf
+
+- name: Give the service the current version, always at the same path
+  shoal.swarm.service:
+    name: web
+    configs:
+      - config_name: "{{ nginx_conf.config_name }}"
+        filename: /etc/nginx/nginx.conf
+
+- name: Use a template that is filled in for each task
+  shoal.swarm.config:
+    name: node_name
+    data: "{{ '{{ .Node.Hostname }}' }}"
+    template_driver: golang
+
+- name: Remove a config
+  shoal.swarm.config:
+    name: nginx_conf
+    state: absent
+
+- name: Remove all versions of a config
+  shoal.swarm.config:
+    name: nginx_conf
+    rolling_versions: true
+    state: absent
+"""
+
+RETURN = r"""
+changes:
+  description:
+    - What was changed, or would be in check mode, for programs. One entry for each config, with the
+      difference in the symmetric form of jsondiff.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{action: update config nginx_conf, difference: {labels: {team: [ops, web]}}}]
+config_id:
+  description: ID of the current version; empty in check mode where it is still to be made.
+  returned: success and O(state=present)
+  type: str
+  sample: hzehrmyjigmcp2gb6nlhmjqcv
+config_name:
+  description: Name of the current version.
+  returned: success and O(state=present)
+  type: str
+  sample: nginx_conf_v2
+configs:
+  description:
+    - The versions there are, the oldest first; without O(rolling_versions) the one of that name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: The version's ID.
+      type: str
+    name:
+      description: Its name.
+      type: str
+    version:
+      description: Its number; V(1) for the one that has the plain name.
+      type: int
+    labels:
+      description: Its labels, without those that this collection and stacks keep.
+      type: dict
+    services:
+      description: Names of the services that use it.
+      type: list
+      elements: str
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
+from ansible_collections.shoal.swarm.plugins.module_utils._module import make_module, run
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._file import (
+    CONFIGS,
+    FILE_ARGUMENTS,
+    PRESENT,
+    ensure,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
+
+
+def ensure_config(
+    engine: Engine, params: Mapping[str, Any], how: Run
+) -> tuple[Outcome[Any], dict[str, Any]]:
+    return ensure(engine, CONFIGS, params, how)
+
+
+def main() -> None:
+    module = make_module(
+        {**FILE_ARGUMENTS, "data": {"type": "str"}},
+        mutually_exclusive=[("data", "data_src")],
+        required_if=[("state", PRESENT, ("data", "data_src"), True)],
+    )
+    run(module, ensure_config)
+
+
+if __name__ == "__main__":
+    main()

@@ -24,7 +24,7 @@ from ansible_collections.shoal.swarm.plugins.action.stack import ActionModule
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import Stack, unpacked
 
 WEB = {"services": {"web": {"image": "web:1"}}}
-PASSWORD = [("default", VaultSecret(b"a password"))]
+PASSWORD: Any = [("default", VaultSecret(b"a password"))]
 
 
 @dataclass

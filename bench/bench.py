@@ -86,6 +86,7 @@ def playbook(inventory: Path, path: Path | str) -> tuple[float, str]:
 STACK = "bench"
 # So many services, networks, configs and secrets.
 SERVICES, NETWORKS, FILES = 30, 5, 10
+GROWTH = (10, 100, 300)
 ON_HOST = "/tmp/bench-stack"
 NO_STACK = f"shoal.swarm.stack: {{name: {STACK}, state: absent}}"
 
@@ -271,8 +272,25 @@ def bench_stacks(inventory: Path, folder: Path) -> None:
     once(NO_STACK)
 
 
+def bench_growth() -> None:
+    """The module alone, against a swarm in memory: time and memory as a stack grows."""
+    small = 0.0
+    for size in GROWTH:
+        command = [sys.executable, str(Path(__file__).parent / "growth.py"), str(size)]
+        output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        first, again, megabytes = map(float, output.split())
+        small = small or again / size
+        print(
+            f"stack of {size} services in memory: first {first:.2f} s, nothing to do {again:.2f} s "
+            f"({again / size / small:.2f} of the smallest's for each service), "
+            f"at most {megabytes:.1f} MB",
+            flush=True,
+        )
+
+
 def main() -> None:
     print(f"{'':62} {'this':>10} {'that':>10} {'ratio':>7}")
+    bench_growth()
     first_of_three = 0.0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -37,7 +37,8 @@ options:
   state:
     description:
       - V(present) creates or changes the service.
-      - V(absent) removes it, and waits until its tasks have stopped.
+      - V(absent) removes it, and waits until its tasks have stopped. What ran on a node that is
+        down is not waited for.
       - V(rolled_back) returns it to the spec that it had before its last update. It does so once, a
         second run changes nothing. It fails where there is no such spec, because the service has
         not been updated since it was created. Only O(name) and the options of the wait are read.

@@ -38,8 +38,9 @@ options:
     description:
       - V(present) deploys the stack, or brings it to what the compose file says.
       - V(absent) removes it. The services go first; when their tasks have stopped, the secrets,
-        configs and networks do. Deploying it again at once works. It is refused, before anything is
-        removed, where a service outside the stack uses one of these.
+        configs and networks do. What ran on a node that is down is not waited for. Deploying it
+        again at once works. It is refused, before anything is removed, where a service outside the
+        stack uses one of these.
     type: str
     choices: [present, absent]
     default: present

@@ -149,8 +149,9 @@ class Task:
     spec: Document
     labels: Mapping[str, str] | None
     params: Mapping[str, Any]
-    # What was there at the first look: with `force`, only what is not among it will do.
-    first: frozenset[str] = frozenset()
+    # The versions at the first look: with `force` none of them will do, and what comes in the place
+    # of the last one has its labels.
+    first: Sequence[Document] = ()
 
     @property
     def name(self) -> str:
@@ -171,7 +172,7 @@ def ensure(
         return _look(engine, task)
 
     before = observe()
-    task = replace(task, first=frozenset(item["ID"] for item in before.objects))
+    task = replace(task, first=_versions(task, before))
     decide = decide_absent if params["state"] == ABSENT else decide_present
     operations = _operations(engine, kind)
     outcome = reconcile(engine, observe, lambda seen: decide(task, seen), run, operations, before)
@@ -289,8 +290,7 @@ def _choice(task: Task, seen: Seen) -> Choice:
     found = _versions(task, seen)
     newest = found[-1] if found else None
     choice = _chosen(task, seen, newest)
-    stored = choice.stored["Spec"] if choice.stored else None
-    labels = _labels(task, choice.spec, stored, newest["Spec"] if newest else None)
+    labels = _labels(task, choice, newest or next(reversed(task.first), None))
     return replace(choice, spec={**choice.spec, "Labels": labels})
 
 
@@ -305,7 +305,7 @@ def _chosen(task: Task, seen: Seen, newest: Document | None) -> Choice:
         stored = None if content is Content.OTHER else newest
         choice = Choice(stored, dict(task.spec), content)
     is_other = choice.stored is not None and seen.holds.get(choice.stored["ID"]) is False
-    is_old = task.params["force"] and newest["ID"] in task.first
+    is_old = task.params["force"] and newest["ID"] in [item["ID"] for item in task.first]
     if not is_other and not is_old:
         return choice
     if rolls:
@@ -313,15 +313,15 @@ def _chosen(task: Task, seen: Seen, newest: Document | None) -> Choice:
     return Choice(None, dict(task.spec), Content.OTHER)
 
 
-def _labels(
-    task: Task, spec: Document, stored: Document | None, newest: Document | None
-) -> dict[str, str]:
+def _labels(task: Task, choice: Choice, newest: Document | None) -> dict[str, str]:
     """Those that are asked for; where none are, those that there are, or were before."""
-    before = (stored or newest or {}).get("Labels") or {}
-    if stored is None:
+    if choice.stored:
+        before = choice.stored["Spec"].get("Labels") or {}
+    else:
         # What is remembered of one version is not the next one's.
-        kept = {name: text for name, text in before.items() if not name.startswith(_REMEMBERED)}
-        before = {**kept, **spec["Labels"]}
+        last = (newest["Spec"].get("Labels") or {}) if newest else {}
+        kept = {name: text for name, text in last.items() if not name.startswith(_REMEMBERED)}
+        before = {**kept, **choice.spec["Labels"]}
     return dict(before if task.labels is None else _LABELS.combine(before, task.labels))
 
 

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
@@ -58,11 +58,15 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Seen:
-    """The network, if it is there, all others that this host knows, and who uses it."""
+    """The network, if it is there, all others that this host knows, and who uses it.
+
+    `replaced` is the one that was removed for another one to come in its place.
+    """
 
     network: Document | None
     others: Sequence[Document] = ()
     users: Sequence[str] = ()
+    replaced: Document | None = None
 
 
 def ensure(
@@ -75,8 +79,11 @@ def ensure(
     # This host still shows a network that the swarm has removed while it has tasks on it.
     removed: set[str] = set()
 
+    first = _look(engine, params["name"], removed)
+
     def observe() -> Seen:
-        return _look(engine, params["name"], removed)
+        seen = _look(engine, params["name"], removed)
+        return seen if seen.network else replace(seen, replaced=first.network)
 
     def decide(seen: Seen) -> Plan:
         return decide_present(seen, params, values) if is_wanted else decide_absent(seen, params)
@@ -84,7 +91,7 @@ def ensure(
     # What comes in the place of a network waits for its end in any case.
     timeout = params["wait_timeout"] if params["wait"] or is_wanted else 0
     remover = _remover(engine, params["name"], timeout, run, removed)
-    outcome = reconcile(engine, observe, decide, run, {"network_remove": remover})
+    outcome = reconcile(engine, observe, decide, run, {"network_remove": remover}, first)
     if is_wanted and params["wait"]:
         what = f"the set-up of network {params['name']}"
         outcome = converge(outcome, what, observe, _set_up, params["wait_timeout"], run)
@@ -194,7 +201,8 @@ def _differing(
 
 def _creation(seen: Seen, name: str, values: Mapping[str, Any]) -> Action:
     """With what the task says; beside that a network in whose place it comes stays what it was."""
-    base = {"Name": name} if seen.network is None else body_of(seen.network)
+    replaced = seen.network or seen.replaced
+    base = body_of(replaced) if replaced else {"Name": name}
     body = merged(ROWS, base, values, is_new=True)
     body.setdefault("Driver", OVERLAY)
     if not (body.get("ConfigFrom") or {}).get("Network"):

@@ -79,6 +79,35 @@ def deploy_and_furnish(world: World) -> None:
         swarm.add_file(kind, {"Name": name, "Data": "eA=="})
 
 
+def furnish(world: World) -> None:
+    """Another version of the secret and the config is in use, and the network is by nothing."""
+    gather_in(world)
+    swarm = world.daemons[0].swarm_or_fail()
+    secret = swarm.add_file("Secret", {"Name": "key", "Data": "eA=="})
+    config = swarm.add_file("Config", {"Name": "site", "Data": "eA=="})
+    swarm.create_network({"Name": "backend", "Driver": "overlay", "Labels": {"team": "web"}})
+    target = {"Name": "a", "UID": "0", "GID": "0", "Mode": 292}
+    references = {
+        "Secrets": [{"SecretID": secret.id, "SecretName": "key", "File": target}],
+        "Configs": [{"ConfigID": config.id, "ConfigName": "site", "File": target}],
+    }
+    template = {"ContainerSpec": {"Image": IMAGE, **references}}
+    world.daemons[0].engine.service_create({**WEB, "TaskTemplate": template})
+
+
+def furnish_and_let_go(world: World) -> None:
+    furnish(world)
+    world.daemons[0].engine.service_remove("web")
+
+
+def names(world: World, kind: str) -> list[str]:
+    return [file.spec["Name"] for file in world.daemons[0].swarm_or_fail().files[kind]]
+
+
+def networks(world: World) -> dict[str, Any]:
+    return {network["Name"]: network for network in world.daemons[0].swarm_or_fail().networks}
+
+
 def swarm_labels(world: World) -> Any:
     return world.daemons[0].swarm_or_fail().spec["Labels"]
 
@@ -239,6 +268,69 @@ STEPS = (
         {"name": "web", "state": "absent"},
         deploy,
         done=lambda world: services(world) == {},
+    ),
+    Step(
+        "secret",
+        "create",
+        {"name": "key", "data": "a secret"},
+        gather_in,
+        done=lambda world: names(world, "Secret") == ["key"],
+    ),
+    Step(
+        "secret",
+        "change",
+        {"name": "key", "data": "a secret", "rolling_versions": True, "adopt": "verify"},
+        furnish,
+        done=lambda world: names(world, "Secret") == ["key", "key_v2"],
+    ),
+    Step(
+        "secret",
+        "delete",
+        {"name": "key", "state": "absent"},
+        furnish_and_let_go,
+        done=lambda world: names(world, "Secret") == [],
+    ),
+    Step(
+        "config",
+        "create",
+        {"name": "site", "data": "a text"},
+        gather_in,
+        done=lambda world: names(world, "Config") == ["site"],
+    ),
+    Step(
+        "config",
+        "change",
+        {"name": "site", "data": "a text", "rolling_versions": True},
+        furnish,
+        done=lambda world: names(world, "Config") == ["site", "site_v2"],
+    ),
+    Step(
+        "config",
+        "delete",
+        {"name": "site", "state": "absent"},
+        furnish_and_let_go,
+        done=lambda world: names(world, "Config") == [],
+    ),
+    Step(
+        "network",
+        "create",
+        {"name": "backend", "attachable": True},
+        gather_in,
+        done=lambda world: networks(world)["backend"]["Attachable"],
+    ),
+    Step(
+        "network",
+        "change",
+        {"name": "backend", "attachable": True, "force": True},
+        furnish,
+        done=lambda world: networks(world)["backend"]["Labels"] == {"team": "web"},
+    ),
+    Step(
+        "network",
+        "delete",
+        {"name": "backend", "state": "absent"},
+        furnish,
+        done=lambda world: "backend" not in networks(world),
     ),
 )
 every_step = pytest.mark.parametrize(

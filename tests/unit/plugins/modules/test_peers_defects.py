@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -265,6 +266,48 @@ def test_d14_a_run_that_changes_nothing_keeps_the_spec_to_roll_back_to(
     assert service_of(world).document() == before
     assert on("node1", "service", name="web", state="rolled_back")["changed"] is True
     assert service_of(world).spec["TaskTemplate"]["ContainerSpec"]["Image"] == "web:1"
+
+
+def use_secret(on: On, name: str) -> None:
+    on("node1", "service", name="web", image="web:1", secrets=[{"secret_name": name}])
+
+
+def secrets_of(world: World) -> list[str]:
+    return [file.spec["Name"] for file in world.daemons[0].swarm_or_fail().files["Secret"]]
+
+
+def test_d17_a_secret_in_use_is_not_half_rotated(world: World, on: On) -> None:
+    on("node1", "secret", name="key", data="first")
+    use_secret(on, "key")
+    world.writes.clear()
+    # In its own place, and gone: refused before anything is changed.
+    for given in ({"data": "second"}, {"state": "absent"}):
+        result = on("node1", "secret", name="key", **given)
+        assert (result["failed"], "service web" in result["msg"]) == (True, True)
+    assert (secrets_of(world), world.writes) == (["key"], [])
+    # In versions: the new one is made, and the old one goes when nothing uses it.
+    given: dict[str, Any] = {"name": "key", "data": "second", "rolling_versions": True}
+    given["versions_to_keep"] = 1
+    rotated = on("node1", "secret", **given)
+    assert (rotated["changed"], rotated["secret_name"]) == (True, "key_v2")
+    assert secrets_of(world) == ["key", "key_v2"]
+    use_secret(on, "key_v2")
+    # The service could still be rolled back to the old one.
+    assert on("node1", "secret", **given)["changed"] is False
+    on("node1", "service", name="web", labels={"seen": "twice"})
+    assert on("node1", "secret", **given)["changed"] is True
+    assert secrets_of(world) == ["key_v2"]
+    assert on("node1", "secret", **given)["changed"] is False
+
+
+def test_d18_what_is_kept_of_a_secret_is_no_plain_hash_of_it(world: World, on: On) -> None:
+    for name in ("key", "other"):
+        on("node1", "secret", name=name, data="1234")
+    kept = [file.spec["Labels"] for file in world.daemons[0].swarm_or_fail().files["Secret"]]
+    assert kept[0] != kept[1]
+    for hashed in (hashlib.sha224, hashlib.sha256, hashlib.md5):
+        assert hashed(b"1234").hexdigest() not in str(kept)
+        assert base64.b64encode(hashed(b"1234").digest()).decode() not in str(kept)
 
 
 def test_d19_a_service_that_cannot_run_is_no_success(world: World, on: On) -> None:

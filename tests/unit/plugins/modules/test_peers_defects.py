@@ -286,18 +286,18 @@ def test_d17_a_secret_in_use_is_not_half_rotated(world: World, on: On) -> None:
         assert (result["failed"], "service web" in result["msg"]) == (True, True)
     assert (secrets_of(world), world.writes) == (["key"], [])
     # In versions: the new one is made, and the old one goes when nothing uses it.
-    given: dict[str, Any] = {"name": "key", "data": "second", "rolling_versions": True}
-    given["versions_to_keep"] = 1
-    rotated = on("node1", "secret", **given)
+    rolling: dict[str, Any] = {"name": "key", "data": "second", "rolling_versions": True}
+    rolling["versions_to_keep"] = 1
+    rotated = on("node1", "secret", **rolling)
     assert (rotated["changed"], rotated["secret_name"]) == (True, "key_v2")
     assert secrets_of(world) == ["key", "key_v2"]
     use_secret(on, "key_v2")
     # The service could still be rolled back to the old one.
-    assert on("node1", "secret", **given)["changed"] is False
+    assert on("node1", "secret", **rolling)["changed"] is False
     on("node1", "service", name="web", labels={"seen": "twice"})
-    assert on("node1", "secret", **given)["changed"] is True
+    assert on("node1", "secret", **rolling)["changed"] is True
     assert secrets_of(world) == ["key_v2"]
-    assert on("node1", "secret", **given)["changed"] is False
+    assert on("node1", "secret", **rolling)["changed"] is False
 
 
 def test_d18_what_is_kept_of_a_secret_is_no_plain_hash_of_it(world: World, on: On) -> None:

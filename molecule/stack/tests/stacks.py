@@ -32,9 +32,9 @@ KINDS = ("services", "networks", "secrets", "configs")
 # What lives longer than this has come up.
 QUICK = {"update_config": {"monitor": "1s"}}
 DIES = ["sh", "-c", "echo first line; echo out of luck >&2; exit 3"]
-# What the swarm writes into a network, rather than what was asked of it.
+# What the swarm itself writes into a network. It takes subnets of this size where none is given.
 _ALLOCATED = "com.docker.network.driver.overlay.vxlanid_list"
-_DEFAULT_POOL = "10.0."
+_DEFAULT_SIZE = "/24"
 
 Document = dict[str, Any]
 
@@ -87,14 +87,17 @@ class Stack:
 
     # By the docker CLI
 
-    def deploy_by_cli(self, file: str, environment: Mapping[str, str], check: bool = True) -> str:
-        """Deploy a file of the engine's host. It does not wait, which is its default."""
+    def deploy_by_cli(self, file: str, environment: Mapping[str, str], refused: str = "") -> None:
+        """Deploy a file of the engine's host. It does not wait, which is the CLI's default."""
         variables = shlex.join(f"{name}={value}" for name, value in environment.items())
-        return self.engine.on(
-            f'env -i PATH="$PATH" HOME="$HOME" {variables} '
-            f"docker stack deploy --resolve-image never --compose-file {file} {self.name} 2>&1"
-            + ("" if check else " || true"),
+        options = f"--resolve-image never --compose-file {file}"
+        command = f"docker stack deploy {options} {self.name} 2>&1; echo status $?"
+        said = self.engine.on(
+            f'env -i PATH="$PATH" HOME="$HOME" {variables} sh -c {shlex.quote(command)}'
         )
+        if refused:
+            assert refused in said
+        assert said.endswith("status 0\n") is not bool(refused), said
 
     def remove_by_cli(self) -> None:
         """Until nothing is left. What was still in use the first time stays behind."""
@@ -156,9 +159,6 @@ class Stack:
             if (task["Spec"]["ContainerSpec"].get("Labels") or {}).get(NAMESPACE) == self.name
         ]
 
-    def task_ids(self) -> set[str]:
-        return {task["ID"] for task in self.tasks()}
-
     def snapshot(self) -> Document:
         """Everything that a run that changes nothing shall leave as it is."""
         services = {
@@ -166,6 +166,20 @@ class Stack:
             for service in self.found("services")
         }
         return {"services": services, "versions": self.versions(), "tasks": self.task_ids()}
+
+    def task_ids(self, with_jobs: bool = True) -> set[str]:
+        return {task["ID"] for task in self.tasks() if with_jobs or "JobIteration" not in task}
+
+    def settled(self) -> Document:
+        """A snapshot, once the swarm has found addresses and ports for what is new."""
+        seen = [self.snapshot()]
+
+        def is_settled() -> bool:
+            seen.append(self.snapshot())
+            return seen[-1] == seen[-2]
+
+        until(is_settled)
+        return seen[-1]
 
     def within(self, key: str, command: str) -> str:
         """What the command prints in the newest container of the service on the engine's host."""
@@ -211,7 +225,7 @@ def _spec(item: Document) -> Document:
         "IPAM": {
             "Driver": ipam["Driver"],
             "Options": ipam.get("Options"),
-            "Subnets": [subnet for subnet in subnets if not subnet.startswith(_DEFAULT_POOL)],
+            "Subnets": [subnet for subnet in subnets if not subnet.endswith(_DEFAULT_SIZE)],
         },
     }
 

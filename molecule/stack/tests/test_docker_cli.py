@@ -31,7 +31,20 @@ pytest_plugins = ("stacks",)
 # The newest schema that the CLI beside an engine has.
 SCHEMAS = {"node1": "3.12", "node4": "3.9"}
 # What that CLI refuses, by engine and stack.
-REFUSED: dict[str, dict[str, str]] = {"node1": {}, "node4": {}}
+REFUSED: dict[str, dict[str, str]] = {
+    "node1": {
+        # Its YAML is that of 1.1, in which N means false.
+        "environment": "non-string key in services.map.environment: false",
+        # Schema 3.13.
+        "endpoint_options": "Additional property driver_opts is not allowed",
+    },
+    "node4": {},
+}
+# What an engine refuses, whoever asks for it.
+REFUSED_BY_ENGINES = {"no_network": "could not find the corresponding predefined swarm network"}
+# What no engine of the lab has the plugin for; it is asked for in vain for 15 seconds.
+WITHOUT_PLUGIN = ("secret_driver",)
+HERE = [compose for compose in STACKS if compose.stem not in WITHOUT_PLUGIN]
 NETWORKS_OF_A_NODE = ("host", "bridge", "none")
 
 
@@ -103,7 +116,7 @@ def stack(idle: Engine, compose: Path) -> Iterator[Stack]:
         remove(item)
 
 
-@pytest.mark.parametrize("compose", STACKS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("compose", HERE, ids=lambda path: path.stem)
 def test_objects_are_equal(stack: Stack, compose: Path) -> None:
     ours: dict[str, Any] = {
         "compose": compose,
@@ -111,24 +124,29 @@ def test_objects_are_equal(stack: Stack, compose: Path) -> None:
         "resolve_image": "never",
         "wait": False,
     }
-    why = REFUSED[stack.engine.host].get(compose.stem)
+    why_by_cli = REFUSED[stack.engine.host].get(compose.stem, "")
+    why = REFUSED_BY_ENGINES.get(compose.stem, "")
+    stack.deploy_by_cli(str(compose), ENV, refused=why_by_cli or why)
     if why:
-        assert why in stack.deploy_by_cli(str(compose), ENV, check=False)
-        assert not stack.exists
-    else:
-        stack.deploy_by_cli(str(compose), ENV)
-        by_cli, before = stack.objects(), stack.snapshot()
-        assert not stack.deploy(**ours)["changed"]
+        assert why in stack.refused(**ours)
+        return
+    if not why_by_cli:
+        before = stack.settled()
+        by_cli = stack.objects()
+        assert stack.deploy(**ours)["changes"] == []
         assert stack.snapshot() == before
         stack.remove_by_cli()
 
     assert stack.deploy(**ours)["changed"]
-    by_us, before = stack.objects(), stack.snapshot()
-    if not why:
+    before = stack.settled()
+    by_us = stack.objects()
+    if not why_by_cli:
         assert by_us == by_cli
+        tasks = stack.task_ids(with_jobs=False)
         stack.deploy_by_cli(str(compose), ENV)
         assert stack.objects() == by_us
-        assert stack.task_ids() == before["tasks"]
-        before = stack.snapshot()
-    assert not stack.deploy(**ours)["changed"]
-    assert stack.snapshot() == before
+        # A job runs again whenever its service is written, and the CLI always writes.
+        assert stack.task_ids(with_jobs=False) == tasks
+        before = stack.settled()
+    assert stack.deploy(**ours)["changes"] == []
+    assert stack.snapshot()["versions"] == before["versions"]

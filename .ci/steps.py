@@ -3,7 +3,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run make targets one after another, whatever the earlier ones did, and say how each went.
+"""Run make targets and say how each went, whatever the others did.
+
+Each argument is a lane: targets that run one after another, beside those of the other lanes. What
+keeps the processor busy and what mostly waits for a lab belong into lanes of their own.
 
 Each step's output goes to .cache/steps/STEP.log; of a step that fails its end is shown. The
 count of steps is the last line of .cache/steps/summary.
@@ -17,6 +20,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -30,54 +35,79 @@ LINES_SHOWN = 60
 MAKE_VARIABLES = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 
 
-def main(steps: list[str]) -> int:
-    """Run the steps, write the summary, and fail if one of them did."""
+@dataclass
+class Step:
+    """A make target that runs, in a process group of its own: its end ends all that it began."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        environment = {k: v for k, v in os.environ.items() if k not in MAKE_VARIABLES}
+        environment["NO_COLOR"] = "1"
+        self.log = LOGS / f"{self.name}.log"
+        self.started = time.monotonic()
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                ["make", "--no-print-directory", self.name],
+                cwd=CHECKOUT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def is_over(self) -> bool:
+        if time.monotonic() - self.started > LIMIT_S:
+            stop(self.process)
+            with self.log.open("ab") as output:
+                output.write(f"\nstopped: not done after {LIMIT_S} s\n".encode())
+            return True
+        return self.process.poll() is not None
+
+    def show_end(self) -> None:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        print("\n".join(f"    {line}" for line in lines[-LINES_SHOWN:]))
+        print(f"    (all of it: {self.log.relative_to(CHECKOUT)})", flush=True)
+
+
+def main(lanes: Sequence[str]) -> int:
+    """Run the lanes, write the summary, and fail if one of the steps did."""
+    waiting = [lane.split() for lane in lanes]
+    steps = [step for lane in waiting for step in lane]
     if not steps:
         sys.exit("no steps given")
     LOGS.mkdir(parents=True, exist_ok=True)
-    rows = []
+    rows: dict[str, str] = {}
     failures = 0
-    for step in steps:
-        print(f"{step} ...", flush=True)
-        started = time.monotonic()
-        passed = run(step, LOGS / f"{step}.log")
-        failures += not passed
-        rows.append(f"{step:<24} {'passed' if passed else 'FAILED'} {duration(started):>8}")
-        print(rows[-1], flush=True)
+    running: list[Step | None] = [None for _lane in waiting]
+    try:
+        while any(waiting) or any(running):
+            for number, names in enumerate(waiting):
+                step = running[number]
+                if step and step.is_over():
+                    passed = step.process.returncode == 0
+                    failures += not passed
+                    outcome = "passed" if passed else "FAILED"
+                    rows[step.name] = f"{step.name:<24} {outcome} {duration(step.started):>8}"
+                    if not passed:
+                        step.show_end()
+                    print(rows[step.name], flush=True)
+                    running[number] = step = None
+                if step is None and names:
+                    print(f"{names[0]} ...", flush=True)
+                    running[number] = Step(names.pop(0))
+            time.sleep(0.2)
+    except BaseException:
+        for step in running:
+            if step:
+                stop(step.process)
+        raise
     summary = f"{len(steps) - failures} passed, {failures} failed"
-    (LOGS / "summary").write_text("\n".join([*rows, summary]) + "\n", encoding="utf-8")
-    print("\n".join(["", *rows]), flush=True)
+    told = [rows[step] for step in steps]
+    (LOGS / "summary").write_text("\n".join([*told, summary]) + "\n", encoding="utf-8")
+    print("\n".join(["", *told]), flush=True)
     return 1 if failures else 0
-
-
-def run(step: str, log: Path) -> bool:
-    """Run one target in a process group of its own, so that its end is the end of all it began."""
-    environment = {key: value for key, value in os.environ.items() if key not in MAKE_VARIABLES}
-    environment["NO_COLOR"] = "1"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            ["make", "--no-print-directory", step],
-            cwd=CHECKOUT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            status = process.wait(LIMIT_S)
-        except subprocess.TimeoutExpired:
-            stop(process)
-            output.write(f"\nstopped: not done after {LIMIT_S} s\n".encode())
-            status = 1
-        except BaseException:
-            stop(process)
-            raise
-    if status:
-        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-        print("\n".join(f"    {line}" for line in lines[-LINES_SHOWN:]))
-        print(f"    (all of it: {log.relative_to(CHECKOUT)})", flush=True)
-    return status == 0
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -14,8 +14,8 @@ import docker_cli
 import pytest
 import yaml
 
-from ansible_collections.shoal.swarm.plugins.module_utils._compose._convert import Stack, convert
-from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import resolved
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._convert import convert
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import Stack, resolved
 from ansible_collections.shoal.swarm.tests.unit.convert_cases import STACK, Case, cases
 
 STACKS = sorted(Path(__file__).parent.glob("stacks/*.yml"))

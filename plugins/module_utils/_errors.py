@@ -92,6 +92,7 @@ class TokenRefused(EngineError):
 # manager/state/raft/raft.go; all texts seen on Engine 20.10 and 26.1.
 _BY_TEXT: tuple[tuple[str, type[EngineError]], ...] = (
     ("update out of sequence", OutOfSequence),
+    ("name conflicts with an existing object", NameTaken),
     ("only updates to labels are allowed", ContentDiffers),
     ("is in use by", InUse),
     ("needs to be unlocked", Locked),

@@ -49,6 +49,16 @@ def is_set_up(stored: Document) -> bool:
     return bool(stored.get("Driver"))
 
 
+def is_leftover(network: Document) -> bool:
+    """Whether the swarm has removed it, and only this host still shows it.
+
+    It does so until it has no container on it any more, and tells more of it than the swarm would
+    (moby daemon/network.go).
+    """
+    knows_more = bool(network.get("Peers")) or network.get("Containers") is not None
+    return network.get("Scope") == SWARM_SCOPE and knows_more
+
+
 def body_of(stored: Document) -> dict[str, Any]:
     """A body that asks for the same network, its subnets included, as far as it can be read."""
     body = _shown({}, stored)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # Data has to be shorter than this, in bytes.
 SIZES = {"Secret": 512_000, "Config": 1_024_000}
+NAME_CONFLICT = "rpc error: code = Unknown desc = name conflicts with an existing object"
 VXLAN_IDS = "com.docker.network.driver.overlay.vxlanid_list"
 FIRST_VXLAN_ID = 4096
 PREDEFINED = ("bridge", "host", "none")
@@ -186,6 +187,8 @@ def make_network(swarm: Swarm, body: Mapping[str, Any]) -> Document:
         raise Refusal(409, f"network with name {name} already exists")
     for reason in _wrong_with_network(name, body):
         raise Refusal(400, INVALID + reason)
+    if any(other["Name"].lower() == name.lower() for other in swarm.networks):
+        raise Refusal(500, NAME_CONFLICT)
     for other in swarm.networks:
         if body.get("Ingress") and other["Ingress"]:
             raise Refusal(

@@ -1197,7 +1197,9 @@ class Daemon:
                 for task in service.tasks
                 if task.get("NodeID") == self.node.id
             ):
-                yield network
+                # As the host itself tells of it.
+                peers = [{"Name": self.node.id[:12], "IP": self.address}]
+                yield {**network, "Containers": {}, "Peers": peers}
 
     def create_network(self, query: Mapping[str, str], body: Document) -> Document:
         return {"Id": self.writing().create_network(body)["Id"]}

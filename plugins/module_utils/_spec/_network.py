@@ -44,6 +44,8 @@ def _pool(pool: Mapping[str, str | None]) -> dict[str, str]:
             raise InvalidOption(f"{option} '{given[option]}' is not an address") from None
         if first is not None and first not in subnet:
             raise InvalidOption(f"{option} {given[option]} is not in subnet {given['subnet']}")
+    # Newer engines refuse the bits of a host.
+    given["subnet"] = str(subnet)
     return {_POOL[option]: text for option, text in given.items()}
 
 

@@ -28,6 +28,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._networks import (
     SWARM_SCOPE,
     body_of,
     differences,
+    is_leftover,
     is_set_up,
     overlapping,
 )
@@ -58,14 +59,16 @@ Document = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Seen:
-    """The network, if it is there, all others that this host knows, and who uses it.
+    """The network, if the swarm has it, who uses it, and all others.
 
-    `replaced` is the one that was removed for another one to come in its place.
+    `leftover` is one of its name that has been removed and that this host still shows, `replaced`
+    the one that was removed for another one to come in its place.
     """
 
     network: Document | None
-    others: Sequence[Document] = ()
     users: Sequence[str] = ()
+    others: Sequence[Document] = ()
+    leftover: Document | None = None
     replaced: Document | None = None
 
 
@@ -73,38 +76,35 @@ def ensure(
     engine: Engine, params: Mapping[str, Any], run: Run
 ) -> tuple[Outcome[Seen], dict[str, Any]]:
     """Carry out the task; the outcome and the facts that it returns."""
-    is_wanted = params["state"] == PRESENT
+    name, is_wanted = params["name"], params["state"] == PRESENT
     values = wanted(ROWS, params) if is_wanted else {}
     require_manager(membership(engine.info()))
-    # This host still shows a network that the swarm has removed while it has tasks on it.
-    removed: set[str] = set()
-
-    first = _look(engine, params["name"], removed)
+    first = _look(engine, name)
 
     def observe() -> Seen:
-        seen = _look(engine, params["name"], removed)
+        seen = _look(engine, name)
         return seen if seen.network else replace(seen, replaced=first.network)
 
     def decide(seen: Seen) -> Plan:
         return decide_present(seen, params, values) if is_wanted else decide_absent(seen, params)
 
-    # What comes in the place of a network waits for its end in any case.
-    timeout = params["wait_timeout"] if params["wait"] or is_wanted else 0
-    remover = _remover(engine, params["name"], timeout, run, removed)
-    outcome = reconcile(engine, observe, decide, run, {"network_remove": remover}, first)
-    if is_wanted and params["wait"]:
-        what = f"the set-up of network {params['name']}"
-        outcome = converge(outcome, what, observe, _set_up, params["wait_timeout"], run)
+    outcome = reconcile(engine, observe, decide, run, _operations(engine, params, run), first)
+    if params["wait"]:
+        what, judge = ("set-up", _set_up) if is_wanted else ("end", _gone)
+        timeout = params["wait_timeout"]
+        outcome = converge(outcome, f"the {what} of network {name}", observe, judge, timeout, run)
     return outcome, {"network": outcome.observed.network}
 
 
 # Looking
 
 
-def _look(engine: Engine, name: str, removed: set[str]) -> Seen:
-    networks = [network for network in engine.networks() if network["Id"] not in removed]
+def _look(engine: Engine, name: str) -> Seen:
+    known = engine.networks()
     # Without a leader the engine leaves out the swarm's networks without a word, and refuses this.
     services = engine.services()
+    networks = [network for network in known if not is_leftover(network)]
+    leftovers = [n for n in known if n not in networks and n["Name"] == name]
     found = [n for n in networks if n["Name"] == name and n["Scope"] == SWARM_SCOPE]
     if len(found) > 1:
         ids = ", ".join(network["Id"] for network in found)
@@ -112,10 +112,13 @@ def _look(engine: Engine, name: str, removed: set[str]) -> Seen:
             f"the swarm has {len(found)} networks of the name {name} ({ids}): remove all but one "
             "with `docker network rm ID`"
         )
-    if not found:
-        return Seen(None, networks)
-    others = [network for network in networks if network is not found[0]]
-    return Seen(found[0], others, _users(engine, found[0], services))
+    network = found[0] if found else None
+    return Seen(
+        network,
+        _users(engine, network, services) if network else (),
+        [other for other in networks if other is not network],
+        leftovers[0] if leftovers else None,
+    )
 
 
 def _users(engine: Engine, network: Document, services: Sequence[Document]) -> list[str]:
@@ -210,21 +213,31 @@ def _creation(seen: Seen, name: str, values: Mapping[str, Any]) -> Action:
     if body["Driver"] != OVERLAY:
         # Other drivers are each node's own where nothing else is said.
         body["Scope"] = SWARM_SCOPE
+    _refuse_clash(seen, name, body)
+    view = shown(ROWS, body, ["driver", *values])
+    return Action(
+        f"create network {name}", "network_create", {"body": body}, {}, {"state": PRESENT, **view}
+    )
+
+
+def _refuse_clash(seen: Seen, name: str, body: Document) -> None:
     for other in seen.others:
-        if other["Name"] == name:
+        is_of_swarm = other["Scope"] == SWARM_SCOPE
+        if other["Name"] == name and not is_of_swarm:
             raise InvalidOption(
                 f"this host has a network {name} of its own ({other['Driver']}, scope "
                 f"{other['Scope']}): choose another name, or remove that one"
+            )
+        if other["Name"].lower() == name.lower() and is_of_swarm:
+            raise InvalidOption(
+                f"there is a network {other['Name']}, and for the engine that is the same name as "
+                f"{name}: write it as it is there"
             )
     for subnet, network in overlapping(body, seen.others).items():
         raise InvalidOption(
             f"ipam_config: subnet {subnet} overlaps with that of network {network}, so the swarm "
             "would give the network no addresses: choose another one"
         )
-    view = shown(ROWS, body, ["driver", *values])
-    return Action(
-        f"create network {name}", "network_create", {"body": body}, {}, {"state": PRESENT, **view}
-    )
 
 
 def _removal(network: Document, before: Mapping[str, Any] | None = None) -> Action:
@@ -237,36 +250,47 @@ def _removal(network: Document, before: Mapping[str, Any] | None = None) -> Acti
     )
 
 
-# Waiting
+# Writing, and waiting
 
 
-def _remover(
-    engine: Engine, name: str, timeout: float, run: Run, removed: set[str]
-) -> Callable[[str], None]:
-    """Removes a network, and waits so long for tasks that are still stopping."""
+def _operations(
+    engine: Engine, params: Mapping[str, Any], run: Run
+) -> dict[str, Callable[..., Any]]:
+    name = params["name"]
 
     def remove(network_id: str) -> None:
+        """Tasks of a service that has left the network may still be on it for a while."""
+
         def look() -> Look:
-            if network_id not in removed:
-                try:
-                    engine.network_remove(network_id)
-                except InUse as error:
-                    services = engine.services()
-                    if any(network_id in references(service["Spec"]) for service in services):
-                        # It was faster than we: look again, and decide with it in view.
-                        raise OutOfSequence(str(error), error.status) from error
-                    return Look(Verdict.WAIT, str(error))
-                except EngineError as error:
-                    if not tells_absence(error):
-                        raise
-                removed.add(network_id)
-            if timeout and engine.networks({"id": [network_id]}):
-                return Look(Verdict.WAIT, "tasks on this host that have it are still stopping")
+            try:
+                engine.network_remove(network_id)
+            except InUse as error:
+                services = engine.services()
+                if any(network_id in references(service["Spec"]) for service in services):
+                    # It was faster than we: look again, and decide with it in view.
+                    raise OutOfSequence(str(error), error.status) from error
+                return Look(Verdict.WAIT, str(error))
+            except EngineError as error:
+                if not tells_absence(error):
+                    raise
             return Look(Verdict.DONE)
 
+        timeout = params["wait_timeout"] if params["wait"] else 0
         wait_until(f"the removal of network {name}", look, timeout, run.clock)
 
-    return remove
+    def create(body: dict[str, Any]) -> str:
+        """Some engines take no network while they still show an old one of its name."""
+        what, timeout = f"the end of the old network {name}", params["wait_timeout"]
+        wait_until(what, lambda: _gone(_look(engine, name)), timeout, run.clock)
+        return engine.network_create(body)
+
+    return {"network_remove": remove, "network_create": create}
+
+
+def _gone(seen: Seen) -> Look:
+    if seen.leftover:
+        return Look(Verdict.WAIT, "tasks on this host that have it are still stopping")
+    return Look(Verdict.DONE)
 
 
 def _set_up(seen: Seen) -> Look:

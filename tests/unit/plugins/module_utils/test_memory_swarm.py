@@ -1049,6 +1049,16 @@ def test_of_secrets_and_configs_only_the_labels_change(rig: Rig, kind: str) -> N
 
 
 @hosts(1)
+def test_the_engine_compares_what_a_secret_holds_and_writes_nothing(rig: Rig) -> None:
+    secret_id = rig.init().secret_create({"Name": "key", "Data": X})
+    before = files(rig[0], "secret")
+    spec = before[0]["Spec"]
+    assert rig[0].secret_holds(secret_id, {**spec, "Data": X}) is True
+    assert rig[0].secret_holds(secret_id, {**spec, "Data": Y}) is False
+    assert files(rig[0], "secret") == before
+
+
+@hosts(1)
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_service_uses_is_not_removed(rig: Rig, kind: str) -> None:
     engine = rig.init()
@@ -1098,7 +1108,7 @@ def test_a_network_has_what_was_asked_and_what_the_engine_adds(rig: Rig) -> None
     assert plain["IPAM"]["Driver"] == "default"
     (pool,) = plain["IPAM"]["Config"]
     assert pool["Gateway"] == pool["Subnet"].replace(".0/24", ".1")
-    pools = [{"Subnet": "10.99.1.5/24"}, {"Subnet": "10.99.2.0/24", "IPRange": "10.99.2.0/25"}]
+    pools = [{"Subnet": "10.99.1.0/24"}, {"Subnet": "10.99.2.0/24", "IPRange": "10.99.2.0/25"}]
     rig[0].network_create(
         {
             "Name": "rich",
@@ -1125,7 +1135,7 @@ def test_networks_that_cannot_be_are_refused(rig: Rig) -> None:
     overlay = {"Name": "net", "Driver": "overlay"}
     create(overlay)
     assert refusal(create, overlay) == (409, "network with name net already exists")
-    create({**overlay, "Name": "NET"})
+    assert refusal(create, {**overlay, "Name": "NET"}) == (500, memory_objects.NAME_CONFLICT)
     assert refusal(create, {**overlay, "Name": "n et"}) == (
         400,
         f"{INVALID}name must be valid as a DNS name component",

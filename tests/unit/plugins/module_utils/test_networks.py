@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.shoal.swarm.plugins.module_utils._networks import differences, is_set_up
+from ansible_collections.shoal.swarm.plugins.module_utils._networks import (
+    body_of,
+    differences,
+    is_leftover,
+    is_set_up,
+    overlapping,
+)
 from ansible_collections.shoal.swarm.tests.unit.memory_objects import VXLAN_IDS
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import World
 
@@ -124,6 +130,15 @@ def test_of_a_network_that_is_not_set_up_yet_only_what_it_shows_is_compared() ->
     }
 
 
+def test_what_only_a_host_itself_tells_of_a_network_marks_a_leftover() -> None:
+    network = stored(BODY)
+    assert not is_leftover(network)
+    # Engine 20.10 and 26.1 tell both of it, 29 tells of no containers in a list.
+    assert is_leftover({**network, "Containers": {}})
+    assert is_leftover({**network, "Containers": None, "Peers": [{"Name": "a", "IP": "10.0.0.11"}]})
+    assert not is_leftover({**network, "Scope": "local", "Containers": {}})
+
+
 def test_of_a_network_that_each_node_sets_up_by_itself_the_swarm_knows_no_options() -> None:
     # As Engine 20.10 shows one of driver macvlan (cnmallocator, isNodeLocal).
     network = {
@@ -136,3 +151,35 @@ def test_of_a_network_that_each_node_sets_up_by_itself_the_swarm_knows_no_option
     wanted = {**BODY, "Driver": "macvlan", "Options": {"parent": "eth1"}}
     assert differences(wanted, network) == {"ConfigFrom": ({"Network": ""}, {"Network": "eth1"})}
     assert differences({**wanted, "ConfigFrom": {"Network": "eth1"}}, network) == {}
+
+
+@pytest.mark.parametrize("body", [BODY, RICH, {**BODY, "IPAM": {"Options": {"a": "b"}}}])
+def test_a_body_asks_for_the_network_that_it_was_read_from(body: dict[str, Any]) -> None:
+    network = stored(body)
+    again = stored(body_of(network))
+    assert body_of(again) == body_of(network)
+    assert differences(body, again) == {}
+    assert again["IPAM"]["Config"] == network["IPAM"]["Config"]
+
+
+@pytest.mark.parametrize(
+    ("pools", "found"),
+    [
+        ([{"Subnet": "10.99.0.0/16"}], {"10.99.0.0/16": "net (10.99.1.0/24)"}),
+        ([{"Subnet": "10.99.1.130/25"}], {"10.99.1.128/25": "net (10.99.1.0/24)"}),
+        ([{"Subnet": "10.99.3.0/24"}, {"Subnet": "fd00::/64"}, {}], {}),
+        # Any of that size.
+        ([{"Subnet": "0.0.0.0/24"}], {}),
+        (None, {}),
+    ],
+)
+def test_a_subnet_that_overlaps_with_another_networks_is_found(
+    pools: Any, found: dict[str, str]
+) -> None:
+    assert overlapping({**BODY, "IPAM": {"Config": pools}}, [stored(RICH)]) == found
+
+
+def test_another_ipam_driver_has_its_own_rules() -> None:
+    body = {**BODY, "IPAM": {"Driver": "mine", "Config": [POOL]}}
+    assert overlapping(body, [stored(RICH)]) == {}
+    assert overlapping({**BODY, "IPAM": {"Config": [POOL]}}, [stored(body)]) == {}

@@ -130,9 +130,26 @@ def test_tasks_that_do_not_stop_in_time_are_told(host: Daemon) -> None:
     with pytest.raises(NotConverged) as caught:
         ask(host, state="absent", wait_timeout=5)
     assert str(caught.value) == (
-        "the removal of network net did not happen within 5 s: tasks on this host that have it are "
+        "the end of network net did not happen within 5 s: tasks on this host that have it are "
         "still stopping"
     )
+    # It is removed, and the next run waits for the rest.
+    outcome, _facts = ask(host, state="absent")
+    assert (outcome.changed, host.engine.networks({"name": ["net"]})) == (False, [])
+
+
+def test_a_network_that_only_this_host_still_shows_is_none(host: Daemon) -> None:
+    host.engine.network_create(BODY)
+    run_on_it(host)
+    host.world.delays.stop = 8
+    host.engine.service_remove("web")
+    host.engine.network_remove("net")
+    outcome, facts = ask(host)
+    assert ([action.summary for action in outcome.actions], host.world.now() >= 8) == (
+        ["create network net"],
+        True,
+    )
+    assert facts["network"] == there(host)[0]
 
 
 def test_one_in_the_place_of_another_comes_when_that_has_gone(host: Daemon) -> None:

@@ -44,13 +44,13 @@ build: venv ## build the artifact, install it into an empty path, use it there
 	python .ci/artifact.py
 
 molecule: venv ## every scenario in molecule/, one after another
-	python .ci/steps.py $(MOLECULE)
+	python .ci/steps.py '$(MOLECULE)'
 
 molecule-%: venv ## one scenario
 	molecule test --scenario-name $*
 
 test: venv ## all of the above
-	python .ci/steps.py lint types sanity units build $(MOLECULE)
+	python .ci/steps.py 'lint types sanity units build' '$(MOLECULE)'
 
 stacks: venv ## compose files, beside what the Docker CLI (28 or newer) makes of them; needs no engine
 	PYTHONPATH=.ansible/collections pytest --quiet tests/cli
@@ -58,9 +58,9 @@ stacks: venv ## compose files, beside what the Docker CLI (28 or newer) makes of
 faults: venv ## hosts that are killed in the middle of an update, and what else takes long
 	PYTEST_ADDOPTS="-m faults" molecule test --scenario-name service
 
-demo: lab ## a swarm on five hosts of the lab, with redis spread over it
-	ansible-playbook -i inventory/lab playbooks/site.yml
-	ansible-playbook -i inventory/lab lab/demo.yml
+demo: lab ## a swarm on five hosts of the lab, a service and a stack on it, and answers from them
+	ansible-playbook -i inventory/lab -i lab/demo/stacks.yml playbooks/site.yml
+	ansible-playbook -i inventory/lab -i lab/demo/stacks.yml lab/demo/show.yml
 
 bench: venv ## ratios of times, against the lab
 	python bench/bench.py

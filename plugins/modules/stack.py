@@ -132,13 +132,12 @@ options:
     description:
       - What to think of a secret that something else has made, C(docker stack deploy) for example,
         as nobody can read what it holds.
-      - V(assume_same) takes it to hold what the file says, with a warning, and writes nothing.
-      - V(verify) asks the engine, which takes new labels for a secret only together with the data
-        that it has. It gets the label by which this module recognises its content; or a new
-        version, where it holds something else.
+      - V(verify) asks the engine, which compares what it has with what the file says, and writes
+        nothing. A secret that holds something else gets a new version.
+      - V(assume_same) takes it to hold what the file says, with a warning.
     type: str
-    choices: [assume_same, verify]
-    default: assume_same
+    choices: [verify, assume_same]
+    default: verify
   rollback_on_failure:
     description:
       - Where the wait fails, return each service that this task has changed to the spec that it had
@@ -245,12 +244,6 @@ EXAMPLES = r"""
     name: shop
     compose: /srv/shop/compose.yml
     remote_src: true
-
-- name: Take over a stack of the CLI, and make sure of what its secrets hold
-  shoal.swarm.stack:
-    name: shop
-    compose: shop/compose.yml
-    adopt_secrets: verify
 
 - name: Remove a stack
   shoal.swarm.stack:
@@ -360,8 +353,8 @@ def main() -> None:
             "keep_versions": {"type": "int", "default": 1},
             "adopt_secrets": {
                 "type": "str",
-                "default": ASSUME_SAME,
-                "choices": [ASSUME_SAME, VERIFY],
+                "default": VERIFY,
+                "choices": [VERIFY, ASSUME_SAME],
                 "no_log": False,
             },
             "rollback_on_failure": {"type": "bool", "default": False},

@@ -15,7 +15,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     AlreadyInSwarm,
     AmbiguousWrite,
-    ContentDiffers,
     Locked,
     NameTaken,
     NotConverged,
@@ -51,10 +50,7 @@ JOIN_SECONDS = 25.0
 
 # After these the world may be other than we saw it: look again before judging.
 # An engine that says it is locked although it is in no swarm has cleared what was left (20.10).
-_LOOK_AGAIN = (
-    *(OutOfSequence, AmbiguousWrite, NameTaken, NotFound, ContentDiffers, AlreadyInSwarm),
-    Locked,
-)
+_LOOK_AGAIN = (OutOfSequence, AmbiguousWrite, NameTaken, NotFound, AlreadyInSwarm, Locked)
 
 Observed = TypeVar("Observed")
 Item = TypeVar("Item")

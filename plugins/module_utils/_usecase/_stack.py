@@ -22,7 +22,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import
     unpacked,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
-    ContentDiffers,
     EngineError,
     InvalidOption,
     NotConverged,
@@ -57,6 +56,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import (
     SERVICES,
+    VERIFY,
     Seen,
     attached,
     decide,
@@ -67,10 +67,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan i
     written_image,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
-    DIGEST,
     SALT_BYTES,
+    Content,
     choose,
-    digest,
+    recognisable,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock, Waited, Watch
 
@@ -176,8 +176,8 @@ def _deed(engine: Engine, params: Mapping[str, Any], run: Run) -> Deed:
     require_manager(member)
     return Deed(
         stack,
-        _observer(engine, params, stack, writer),
-        lambda: _with_predefined(engine, _everything(engine), stack),
+        _observer(engine, params, stack),
+        lambda: _look(engine, params, stack),
         lambda seen: decide(seen, stack, params),
         lambda seen: decide_clean_up(seen, stack, params, services_only=not params["wait"]),
         writer.operations,
@@ -197,20 +197,35 @@ def _everything(engine: Engine, volumes_of: str = "") -> Seen:
     )
 
 
-def _with_predefined(engine: Engine, seen: Seen, stack: Stack) -> Seen:
-    """The networks that nodes have by themselves are in no list: those that a service is on."""
-    named = attached(stack)
-    predefined = [engine.swarm_network(name) for name in PREDEFINED if name in named]
-    return replace(seen, networks=(*seen.networks, *predefined))
-
-
 def _volumes(engine: Engine, stack: str) -> Sequence[Mapping[str, Any]]:
     return engine.volumes({"label": [f"{NAMESPACE}={stack}"]})
 
 
-def _observer(
-    engine: Engine, params: Mapping[str, Any], stack: Stack, writer: _Writer
-) -> Callable[[], Seen]:
+def _look(engine: Engine, params: Mapping[str, Any], stack: Stack) -> Seen:
+    """All but what registries say."""
+    seen = _everything(engine)
+    # The networks that nodes have by themselves are in no list: those that a service is on.
+    named = attached(stack)
+    predefined = [engine.swarm_network(name) for name in PREDEFINED if name in named]
+
+    def other(spec: Mapping[str, Any]) -> str:
+        """The ID of the secret that nobody can read, and that holds something else."""
+        # Digests are slow: taken here at the same time, they are known when it is decided.
+        choice = choose(spec, seen.secrets)
+        unknown = choice.stored if choice.content is Content.UNKNOWN else None
+        if unknown is None or params["adopt_secrets"] != VERIFY:
+            return ""
+        body = {**unknown["Spec"], "Data": spec["Data"]}
+        return "" if engine.secret_holds(unknown["ID"], body) else str(unknown["ID"])
+
+    return replace(
+        seen,
+        networks=(*seen.networks, *predefined),
+        other_secrets=frozenset(at_once(other, list(stack.secrets.values()))),
+    )
+
+
+def _observer(engine: Engine, params: Mapping[str, Any], stack: Stack) -> Callable[[], Seen]:
     """How to look; a registry is asked once for an image, however often we look."""
     registry = Registry(engine)
     by_image: dict[str, list[str]] = {}
@@ -222,9 +237,7 @@ def _observer(
     }
 
     def observe() -> Seen:
-        seen = _with_predefined(engine, _everything(engine), stack)
-        # Their digests are slow: taken here at the same time, they are known when it is decided.
-        at_once(lambda secret: choose(secret, seen.secrets), list(stack.secrets.values()))
+        seen = _look(engine, params, stack)
         there = seen.services_of(stack.name)
 
         def pins(text: str) -> dict[str, Pinned]:
@@ -245,7 +258,6 @@ def _observer(
             seen,
             pins=pinned,
             logins={name: logins[text] for text, names in by_image.items() for name in names},
-            other_secrets=frozenset(writer.other_secrets),
         )
 
     return observe
@@ -276,13 +288,10 @@ class _Writer:
         self._networks: dict[str, str] = {}
         self._secrets: dict[str, Target] = {}
         self._configs: dict[str, Target] = {}
-        # Secrets that do not hold what was asked: the engine has compared them.
-        self.other_secrets: set[str] = set()
         self.operations: dict[str, Callable[..., Any]] = {
             "network_create": self._network_create,
             "network_remove": self._patiently(engine.network_remove),
             "secret_create": self._secret_create,
-            "secret_update": self._secret_update,
             "config_create": self._config_create,
             "service_create": self._service_create,
             "service_update": self._service_update,
@@ -294,14 +303,8 @@ class _Writer:
 
     def _secret_create(self, spec: dict[str, Any]) -> None:
         name = spec["Name"]
-        self._secrets[name] = (name, self._engine.secret_create(_recognisable(spec)))
-
-    def _secret_update(self, secret_id: str, version: int, spec: dict[str, Any]) -> None:
-        try:
-            self._engine.secret_update(secret_id, version, _recognisable(spec))
-        except ContentDiffers:
-            self.other_secrets.add(secret_id)
-            raise
+        marked = recognisable(spec, os.urandom(SALT_BYTES))
+        self._secrets[name] = (name, self._engine.secret_create(marked))
 
     def _config_create(self, spec: dict[str, Any]) -> None:
         name = spec["Name"]
@@ -334,14 +337,6 @@ class _Writer:
                 self._clock.sleep(0.5)
 
         return remove_patiently
-
-
-def _recognisable(spec: dict[str, Any]) -> dict[str, Any]:
-    """The secret with a digest of its content, if that is there, in its labels."""
-    if spec.get("Data") is None:
-        return spec
-    labels = {**(spec.get("Labels") or {}), DIGEST: digest(spec["Data"], os.urandom(SALT_BYTES))}
-    return {**spec, "Labels": labels}
 
 
 # Waiting

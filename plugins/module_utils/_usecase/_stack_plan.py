@@ -106,8 +106,8 @@ def stack_of(spec: Document) -> str:
 
 def decide(seen: Seen, stack: Stack, params: Mapping[str, Any]) -> Plan:
     """Make what is missing and change what differs; refuse first what cannot be."""
-    secrets = _choices(SECRETS, seen, stack.secrets, params["adopt_secrets"])
-    configs = _choices(CONFIGS, seen, stack.configs, ASSUME_SAME)
+    secrets = _choices(SECRETS, seen, stack.secrets)
+    configs = _choices(CONFIGS, seen, stack.configs)
     surplus = surplus_services(seen, stack) if params["prune"] else {}
     problems = list(_problems(seen, stack, surplus))
     if problems:
@@ -128,8 +128,8 @@ def decide(seen: Seen, stack: Stack, params: Mapping[str, Any]) -> Plan:
     ]
     actions = (
         *(_network(name, body) for name, body in _missing_networks(seen, stack)),
-        *_files(SECRETS, secrets, params["adopt_secrets"]),
-        *_files(CONFIGS, configs, ASSUME_SAME),
+        *_files(SECRETS, secrets),
+        *_files(CONFIGS, configs),
         *(_removal("service", service, SERVICES) for service in in_the_way),
         *services,
     )
@@ -146,7 +146,7 @@ def decide_clean_up(
     if services_only:
         return Plan(tuple(actions))
     for kind, specs in ((SECRETS, stack.secrets), (CONFIGS, stack.configs)):
-        chosen = _choices(kind, seen, specs, params["adopt_secrets"])
+        chosen = _choices(kind, seen, specs)
         used = _used(kind, seen, stack, chosen, surplus)
         stale = [
             item
@@ -410,18 +410,13 @@ class _Targets:
     configs: Mapping[str, Target]
 
 
-def _choices(kind: str, seen: Seen, specs: Mapping[str, Document], adopt: str) -> dict[str, Choice]:
+def _choices(kind: str, seen: Seen, specs: Mapping[str, Document]) -> dict[str, Choice]:
     """The version to use of each, by the name of the first one."""
     objects = seen.files(kind)
     chosen = {}
     for name, spec in specs.items():
         choice = choose(spec, objects)
-        if (
-            choice.content is Content.UNKNOWN
-            and adopt == VERIFY
-            and choice.stored
-            and choice.stored["ID"] in seen.other_secrets
-        ):
+        if choice.stored and choice.stored["ID"] in seen.other_secrets:
             choice = new_version(spec, objects)
         chosen[name] = choice
     return chosen
@@ -451,31 +446,25 @@ def _assumptions(secrets: Choices, adopt: str) -> Iterator[str]:
         )
 
 
-def _files(kind: str, choices: Choices, adopt: str) -> Iterator[Action]:
+def _files(kind: str, choices: Choices) -> Iterator[Action]:
     for choice in choices.values():
         if choice.stored is None:
             yield _creation(kind, choice)
-            continue
-        unproven = choice.content is Content.UNKNOWN and adopt == VERIFY
-        if not choice.relabelled and not unproven:
-            continue
-        before, after = choice.stored["Spec"], choice.spec
-        # The engine takes the data of a secret where it is what it has, and nothing without it.
-        spec = {**before, "Labels": after["Labels"]}
-        if unproven:
-            spec["Data"] = after["Data"]
-        yield Action(
-            f"update {kind} {choice.name}",
-            f"{kind}_update",
-            {
-                f"{kind}_id": choice.stored["ID"],
-                "version": choice.stored["Version"]["Index"],
-                "spec": spec,
-            },
-            {"labels": shared_labels(before), **({"content": "not known"} if unproven else {})},
-            {"labels": shared_labels(after), **({"content": "verified"} if unproven else {})},
-            OBJECTS,
-        )
+        elif choice.relabelled:
+            before = choice.stored["Spec"]
+            spec = {**before, "Labels": choice.spec["Labels"]}
+            yield Action(
+                f"update {kind} {choice.name}",
+                f"{kind}_update",
+                {
+                    f"{kind}_id": choice.stored["ID"],
+                    "version": choice.stored["Version"]["Index"],
+                    "spec": spec,
+                },
+                {"labels": shared_labels(before)},
+                {"labels": shared_labels(spec)},
+                OBJECTS,
+            )
 
 
 def _creation(kind: str, choice: Choice) -> Action:

@@ -207,23 +207,24 @@ def test_a_secret_of_the_cli_is_assumed_to_be_the_same(host: Daemon) -> None:
     deploy(host, shop())
     strip_digests(host)
     host.world.writes.clear()
-    outcome, _facts = deploy(host, shop(), key="other")
+    outcome, _facts = deploy(host, shop(), key="other", adopt_secrets="assume_same")
     assert not outcome.changed
     assert not writes(host)
     assert "nobody can read what shop_key hold" in outcome.warnings[0]
 
 
-def test_a_secret_of_the_cli_is_verified(host: Daemon) -> None:
+def test_a_secret_of_the_cli_is_compared_by_the_engine(host: Daemon) -> None:
     deploy(host, shop())
     strip_digests(host)
-    outcome, facts = deploy(host, shop(), adopt_secrets="verify")
-    assert summaries(outcome) == ["update secret shop_key"]
-    assert facts["secrets"] == ["shop_key"]
-    assert not deploy(host, shop())[0].changed
-    strip_digests(host)
-    outcome, facts = deploy(host, shop(), key="other", adopt_secrets="verify")
+    before = host.engine.secrets()
+    outcome, _facts = deploy(host, shop())
+    assert not outcome.changed
+    assert not any("nobody can read" in warning for warning in outcome.warnings)
+    assert host.engine.secrets() == before
+    outcome, facts = deploy(host, shop(), key="other")
     assert summaries(outcome) == ["create secret shop_key_v2", "update service shop_web"]
     assert facts["secrets"] == ["shop_key", "shop_key_v2"]
+    assert not deploy(host, shop(), key="other")[0].changed
 
 
 def strip_digests(host: Daemon) -> None:

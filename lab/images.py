@@ -51,7 +51,11 @@ class Application:
     tags: tuple[str, ...]
 
 
-APPLICATIONS = (Application("redis", ("8",)), Application("web", ("1", "2")))
+APPLICATIONS = (
+    Application("python", ("3",)),
+    Application("redis", ("8",)),
+    Application("web", ("1", "2")),
+)
 
 
 def fingerprint(parts: Iterable[bytes]) -> str:

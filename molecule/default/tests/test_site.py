@@ -16,6 +16,9 @@ from conftest import Infra, Lab, Recap
 MANAGERS = ["node1", "node2", "node3"]
 WORKERS = ["node4", "node5"]
 HOSTS = MANAGERS + WORKERS
+CHECKOUT = Path(__file__).parents[3]
+# The stack of the demo, as a second inventory.
+STACK = ("-i", str(CHECKOUT / "lab/demo/stacks.yml"), "-e", f"stacks_folder={CHECKOUT}")
 
 
 def assert_ok(recap: Recap, hosts: list[str]) -> None:
@@ -43,23 +46,32 @@ def written(lab: Lab) -> dict[str, Any]:
     A node's version also moves when its status does.
     """
     swarm = lab.swarm("node1")["Cluster"]
-    services = lab.docker("node1", "service", "inspect", "redis")
-    tasks = lab.on("node1", "sudo docker service ps --quiet --no-trunc redis").split()
+    ids = {
+        kind: lab.on("node1", f"sudo docker {kind} ls --quiet").split()
+        for kind in ("service", "secret", "config")
+    }
+    found = {kind: lab.docker("node1", kind, "inspect", *ids[kind]) for kind in ids}
+    services = " ".join(ids["service"])
+    tasks = lab.on("node1", f"sudo docker service ps --quiet --no-trunc {services}").split()
     return {
         "swarm": (swarm["ID"], swarm["Version"]["Index"]),
-        "services": [(service["ID"], service["Version"]["Index"]) for service in services],
-        "previous": [service.get("PreviousSpec") for service in services],
+        **{
+            kind: sorted((thing["ID"], thing["Version"]["Index"]) for thing in things)
+            for kind, things in found.items()
+        },
+        "previous": {s["Spec"]["Name"]: s.get("PreviousSpec") for s in found["service"]},
         "tasks": sorted(tasks),
         "nodes": {name: node["Spec"] for name, node in lab.nodes("node1").items()},
     }
 
 
 def test_check_mode_runs_through_on_bare_hosts_and_changes_nothing(infra: Infra, lab: Lab) -> None:
-    recap = infra.site("--check", "--diff")
+    recap = infra.site(*STACK, "--check", "--diff")
     assert_ok(recap, HOSTS)
     assert "node1 would create the swarm." in recap.output
     assert "node3 would join the swarm as manager." in recap.output
     assert "node5 would join the swarm as worker." in recap.output
+    assert "node1 would deploy calculator, once there is a swarm." in recap.output
     for host in HOSTS:
         assert lab.try_on(host, "command -v dockerd || ls /etc/docker").returncode != 0
 
@@ -78,26 +90,39 @@ def test_labels_are_those_of_the_inventory(lab: Lab) -> None:
     assert labels == {"node1": {}, "node2": {}, **typed}
 
 
-def test_a_workload_runs_where_the_labels_say(infra: Infra, lab: Lab) -> None:
-    demo = infra.start(str(Path(__file__).parents[3] / "lab/demo.yml"))
-    output, _nothing = demo.communicate()
-    assert demo.returncode == 0, output
-    assert "said OK, then written-at" in output
+def test_a_stack_of_the_variables_is_deployed(infra: Infra, lab: Lab) -> None:
+    recap = infra.site(*STACK)
+    assert_ok(recap, HOSTS)
+    assert sum(recap.counts("changed").values()) == 1
+    form = "--format '{{.Name}} {{.Replicas}}'"
+    running = lab.on("node1", f"sudo docker stack services calculator {form}").splitlines()
+    assert sorted(running) == ["calculator_calculator 3/3", "calculator_redis 1/1"]
+
+
+def test_the_demo_shows_what_it_promises(infra: Infra, lab: Lab) -> None:
+    recap = infra.play(*STACK, str(CHECKOUT / "lab/demo/show.yml"))
+    assert_ok(recap, ["node1"])
+    # A service runs where the labels say.
+    assert "said OK, then written-at" in recap.output
     where = lab.on("node1", "sudo docker service ps --format '{{.Node}}' redis").split()
     assert len(where) == 5
     assert set(where) <= {"node3", "node4", "node5"}
+    # A stack changes while it is in use.
+    assert " 0 failed." in recap.output
+    assert "The root of 3 was 1.73205, then 1.73205080757." in recap.output
+    assert "calculator_redis_password, calculator_redis_password_v2" in recap.output
 
 
 def test_the_second_run_writes_nothing(infra: Infra, lab: Lab) -> None:
     before = written(lab)
-    recap = infra.site()
+    recap = infra.site(*STACK)
     assert_ok(recap, HOSTS)
     assert recap.counts("changed") == dict.fromkeys(HOSTS, 0)
     assert written(lab) == before
 
 
 def test_check_mode_on_the_finished_swarm_has_nothing_to_tell(infra: Infra) -> None:
-    recap = infra.site("--check", "--diff")
+    recap = infra.site(*STACK, "--check", "--diff")
     assert_ok(recap, HOSTS)
     assert recap.counts("changed") == dict.fromkeys(HOSTS, 0)
 

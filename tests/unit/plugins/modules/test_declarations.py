@@ -130,7 +130,12 @@ def test_every_module_knows_check_mode_and_a_certificate_with_its_key(name: str)
 @every_module
 def test_options_that_hold_a_secret_are_not_logged_and_no_others(name: str) -> None:
     hidden = {option for option, argument in arguments(name).items() if argument.get("no_log")}
-    secrets = {"secret": {"data"}, "swarm_init": {"signing_ca_key"}, "swarm_join": {"join_token"}}
+    secrets = {
+        "secret": {"data"},
+        "stack": {"objects"},
+        "swarm_init": {"signing_ca_key"},
+        "swarm_join": {"join_token"},
+    }
     assert hidden == secrets.get(name, set())
 
 
@@ -173,6 +178,7 @@ PAIRS = (
     ("secret", "docker_secret"),
     ("config", "docker_config"),
     ("network", "docker_network"),
+    ("stack", "docker_stack"),
 )
 # Where a value of theirs is not one of ours, and why.
 DIFFERENT = {
@@ -243,6 +249,10 @@ def test_most_options_of_the_peers_are_here_by_the_same_name() -> None:
     assert set(arguments("node")["nodes"]["options"]) == {"hostname", "availability"}
     assert set(PEERS["docker_secret"]) <= set(arguments("secret"))
     assert set(PEERS["docker_config"]) <= set(arguments("config"))
+    # The CLI is not used, and a removal is waited for.
+    assert set(PEERS["docker_stack"]) - set(arguments("stack")) == {
+        *("absent_retries", "absent_retries_interval", "cli_context", "docker_cli")
+    }
     # What is one host's alone, and IPv4, which every network of a swarm has.
     assert set(PEERS["docker_network"]) - set(arguments("network")) == {
         *("appends", "config_only", "connected"),

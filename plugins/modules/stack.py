@@ -215,12 +215,12 @@ EXAMPLES = r"""
   shoal.swarm.stack:
     name: hello
     compose:
-      services:
-        web:
-          image: nginx:1.27
-          ports: ["8080:80"]
-          deploy:
-            replicas: 2
+      - services:
+          web:
+            image: nginx:1.27
+            ports: ["8080:80"]
+            deploy:
+              replicas: 2
 
 - name: Deploy images of a private registry, and go back where they do not run
   shoal.swarm.stack:

@@ -97,12 +97,12 @@ options:
   adopt:
     description:
       - What to take a secret to hold that neither this collection nor
-        M(community.docker.docker_secret) has made. V(assume_same) takes it to be what the task
-        says, with a warning. V(verify) asks the engine, which compares without showing anything,
-        also in check mode; where it is the same, the digest is put into the secret's labels.
+        M(community.docker.docker_secret) has made.
+      - V(verify) asks the engine, which compares without showing or changing anything, also in
+        check mode. V(assume_same) takes it to be what the task says, with a warning.
     type: str
-    choices: [assume_same, verify]
-    default: assume_same
+    choices: [verify, assume_same]
+    default: verify
 seealso:
   - module: shoal.swarm.config
   - module: shoal.swarm.service
@@ -156,12 +156,6 @@ EXAMPLES = r"""
     driver: vault
     driver_options:
       path: secret/api
-
-- name: Take over a secret that docker secret create has made, and make sure of its content
-  shoal.swarm.secret:
-    name: db_password
-    data: "{{ vault_db_password }}"
-    adopt: verify
 
 - name: Remove a secret
   shoal.swarm.secret:
@@ -248,7 +242,7 @@ def main() -> None:
             "data": {"type": "str", "no_log": True},
             "driver": {"type": "str"},
             "driver_options": {"type": "dict"},
-            "adopt": {"type": "str", "default": ASSUME_SAME, "choices": [ASSUME_SAME, VERIFY]},
+            "adopt": {"type": "str", "default": VERIFY, "choices": [VERIFY, ASSUME_SAME]},
         },
         mutually_exclusive=[("data", "data_src", "driver")],
         required_if=[("state", PRESENT, ("data", "data_src", "driver"), True)],

@@ -353,13 +353,13 @@ def _made(task: Task, seen: Seen, choice: Choice) -> Iterator[Action]:
 
 
 def _update(task: Task, seen: Seen, choice: Choice) -> Iterator[Action]:
-    """Its labels, and for a secret of somebody else's the digest that we know it by."""
+    """Its labels, and with them the digest that we know a secret of somebody else's by."""
     assert choice.stored is not None
     kind, stored = task.kind, choice.stored["Spec"]
     before, after = (_LABELS.canonical(spec.get("Labels")) for spec in (stored, choice.spec))
-    verified = choice.content is Content.UNKNOWN and choice.stored["ID"] in seen.holds
-    if before == after and not verified:
+    if before == after:
         return
+    verified = choice.content is Content.UNKNOWN and choice.stored["ID"] in seen.holds
     spec = {**stored, "Labels": choice.spec["Labels"]}
     is_known = choice.content is Content.SAME or verified
     if kind is SECRETS and is_known and "Data" in task.spec and DIGEST not in spec["Labels"]:
@@ -375,8 +375,8 @@ def _update(task: Task, seen: Seen, choice: Choice) -> Iterator[Action]:
             "version": choice.stored["Version"]["Index"],
             "spec": spec,
         },
-        {"labels": before, **({"data": "(not known)"} if verified else {})},
-        {"labels": after, **({"data": "(verified)"} if verified else {})},
+        {"labels": before},
+        {"labels": after},
     )
 
 

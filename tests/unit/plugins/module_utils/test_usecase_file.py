@@ -90,16 +90,16 @@ def test_a_digest_that_is_none_is_other_content(host: Daemon) -> None:
     assert ask(host, "secret", True, data="x")[0].changed
 
 
-def test_an_adopted_secret_is_recognised_without_asking_again(host: Daemon) -> None:
-    host.engine.secret_create({"Name": "key", "Data": "eA==", "Labels": {"ansible_key": "0"}})
-    (file,) = host.swarm_or_fail().files["Secret"]
-    file.spec["Labels"] = {"a": "b"}
-    outcome, _facts = ask(host, "secret", data="x", adopt="verify")
-    assert [action.summary for action in outcome.actions] == ["update secret key"]
-    assert set(stored(host, "secret")["key"]["Labels"]) == {"a", DIGEST}
-    assert ask(host, "secret", data="x") == ask(host, "secret", data="x", adopt="verify")
-    # Without `verify` it is known now as well.
+def test_a_secret_of_the_cli_is_compared_and_known_once_it_is_written(host: Daemon) -> None:
+    host.engine.secret_create({"Name": "key", "Data": "eA==", "Labels": {"a": "b"}})
+    before = stored(host, "secret")
+    assert not ask(host, "secret", data="x")[0].changed
+    assert stored(host, "secret") == before
     assert ask(host, "secret", True, data="y")[0].changed
+    assert ask(host, "secret", data="x", labels={"a": "c"})[0].changed
+    assert set(stored(host, "secret")["key"]["Labels"]) == {"a", DIGEST}
+    # Now it is known without asking.
+    assert ask(host, "secret", True, data="y", adopt="assume_same")[0].changed
 
 
 # Where the content comes from

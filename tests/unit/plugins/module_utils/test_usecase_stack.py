@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._load import 
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import packed
 from ansible_collections.shoal.swarm.plugins.module_utils._diff import for_ansible
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    EngineError,
     InvalidOption,
     NotConverged,
     Refused,
@@ -28,7 +29,17 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack import
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import Seen
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import DIGEST
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Watch
-from ansible_collections.shoal.swarm.tests.unit.memory_swarm import Daemon, World
+from ansible_collections.shoal.swarm.tests.unit.memory_store import Refusal
+from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
+    Daemon,
+    Fault,
+    World,
+    answer_lost,
+    conflict,
+    leader_lost,
+    leader_lost_committed,
+    request_lost,
+)
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import params
 
 Document = dict[str, Any]
@@ -437,3 +448,71 @@ def test_a_moved_tag_is_rolled_out_and_a_silent_registry_changes_nothing(host: D
     outcome, _facts = deploy(host, shop())
     assert not outcome.changed
     assert any("the digest of web:1 is not known" in warning for warning in outcome.warnings)
+
+
+# What breaks on the way
+
+FAULTS = [answer_lost, conflict, leader_lost, leader_lost_committed, request_lost]
+every_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
+
+
+def everything(host: Daemon) -> dict[str, Any]:
+    """All that there is, by name; IDs, versions and salts differ from run to run."""
+    engine = host.engine
+    return {
+        "services": {
+            service["Spec"]["Name"]: service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+            for service in engine.services()
+        },
+        "networks": sorted(network["Name"] for network in engine.networks()),
+        "secrets": sorted(secret["Spec"]["Name"] for secret in engine.secrets()),
+        "configs": sorted(config["Spec"]["Name"] for config in engine.configs()),
+    }
+
+
+@every_fault
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_fault_at_any_write_of_a_deploy(host: Daemon, fault: Fault, number: int) -> None:
+    host.world.at_write(number, fault)
+    outcome, _facts = deploy(host, shop())
+    assert len(summaries(outcome)) == len(set(summaries(outcome))) == 6
+    assert everything(host)["services"] == {"shop_db": "db:1", "shop_web": "web:1"}
+    assert everything(host)["secrets"] == ["shop_key"]
+    assert everything(host)["configs"] == ["shop_site"]
+    assert not deploy(host, shop())[0].changed
+
+
+@every_fault
+@pytest.mark.parametrize("number", range(1, 7))
+def test_a_fault_at_any_write_of_a_removal(host: Daemon, fault: Fault, number: int) -> None:
+    before = everything(host)
+    deploy(host, shop())
+    host.world.at_write(number, fault)
+    remove(host)
+    assert everything(host) == before
+
+
+@every_fault
+@pytest.mark.parametrize("number", range(1, 5))
+def test_a_fault_at_any_write_of_a_rotation(host: Daemon, fault: Fault, number: int) -> None:
+    deploy(host, shop())
+    host.world.at_write(number, fault)
+    changed = shop(configs={"site": {"content": "two"}})
+    changed["services"]["web"]["image"] = "web:2"
+    deploy(host, changed, keep_versions=0)
+    assert everything(host)["services"] == {"shop_db": "db:1", "shop_web": "web:2"}
+    assert everything(host)["configs"] == ["shop_site_v2"]
+    assert not deploy(host, changed, keep_versions=0)[0].changed
+
+
+@pytest.mark.parametrize("number", range(1, 7))
+def test_what_was_broken_off_is_finished_by_the_next_run(host: Daemon, number: int) -> None:
+    def refuse(_daemon: Daemon, _perform: Callable[[], Any]) -> Any:
+        raise Refusal(500, "no space left on device")
+
+    host.world.at_write(number, refuse)
+    with pytest.raises(EngineError, match="no space left"):
+        deploy(host, shop())
+    deploy(host, shop())
+    assert everything(host)["services"] == {"shop_db": "db:1", "shop_web": "web:1"}
+    assert not deploy(host, shop())[0].changed

@@ -97,7 +97,9 @@ options:
     elements: dict
     suboptions:
       subnet:
-        description: The subnet, such as V(10.0.9.0/24).
+        description:
+          - The subnet, such as V(10.0.9.0/24). V(0.0.0.0/26) is any one of that size from the
+            address pools, with Docker Engine 29 or newer.
         type: str
         required: true
       iprange:

@@ -36,6 +36,7 @@ SIZES = {"Secret": 512_000, "Config": 1_024_000}
 NAME_CONFLICT = "rpc error: code = Unknown desc = name conflicts with an existing object"
 VXLAN_IDS = "com.docker.network.driver.overlay.vxlanid_list"
 FIRST_VXLAN_ID = 4096
+DRIVERS = ("overlay", "macvlan", "ipvlan", "bridge")
 PREDEFINED = ("bridge", "host", "none")
 # What a task may not have reached any more, so that it does not hold its networks.
 _OVER = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
@@ -187,6 +188,8 @@ def make_network(swarm: Swarm, body: Mapping[str, Any]) -> Document:
         raise Refusal(409, f"network with name {name} already exists")
     for reason in _wrong_with_network(name, body):
         raise Refusal(400, INVALID + reason)
+    if body.get("Driver") not in DRIVERS:
+        raise Refusal(404, f'plugin "{body.get("Driver")}" not found')
     if any(other["Name"].lower() == name.lower() for other in swarm.networks):
         raise Refusal(500, NAME_CONFLICT)
     for other in swarm.networks:
@@ -243,8 +246,9 @@ def allocate(swarm: Swarm, stored: Document, body: Mapping[str, Any]) -> None:
     for pool in pools:
         # Auxiliary addresses never reach the swarm.
         pool.pop("AuxiliaryAddresses", None)
-        if not pool["Subnet"]:
-            free = ipaddress.ip_network("10.0.0.0/8").subnets(new_prefix=24)
+        address, _slash, size = (pool["Subnet"] or "0.0.0.0/24").partition("/")
+        if address == "0.0.0.0":
+            free = ipaddress.ip_network("10.0.0.0/8").subnets(new_prefix=int(size))
             pool["Subnet"] = str(next(s for s in free if not any(s.overlaps(t) for t in taken)))
         subnet = ipaddress.ip_network(pool["Subnet"], strict=False)
         if any(subnet.overlaps(other) for other in taken if other.version == subnet.version):

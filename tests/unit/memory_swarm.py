@@ -429,7 +429,7 @@ class Swarm(Thing):
         spec = body.get("Spec") or {}
         self.spec = _merged_settings(_settings(_DEFAULTS), spec)
         self.after_settings(spec)
-        self.create_network({"Name": "ingress", "Ingress": True})
+        self.create_network({"Name": "ingress", "Driver": "overlay", "Ingress": True})
         self.touch()
 
     def objects(self) -> Iterator[Thing]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import STACK_LABELS
@@ -49,6 +49,14 @@ def _pool(pool: Mapping[str, str | None]) -> dict[str, str]:
     return {_POOL[option]: text for option, text in given.items()}
 
 
+def _newer(value: Sequence[Mapping[str, str | None]]) -> Iterator[tuple[str, str]]:
+    for pool in value:
+        address = (pool.get("subnet") or "").partition("/")[0]
+        if address in ("0.0.0.0", "::"):
+            # Older engines make a network of these very addresses.
+            yield f"subnet {pool['subnet']}, any one of that size,", "1.52"
+
+
 def _with_size(subnet: str) -> str:
     return subnet if "/" in subnet else ""
 
@@ -88,5 +96,7 @@ ROWS = (
     Row("labels", labels_beside(STACK_LABELS), ("Labels",)),
     Row("ipam_driver", TEXT, ("IPAM", "Driver")),
     Row("ipam_driver_options", MAPPING, ("IPAM", "Options")),
-    Row("ipam_config", _POOLS, ("IPAM", "Config"), argument={"options": _POOL_OPTIONS}),
+    Row(
+        "ipam_config", _POOLS, ("IPAM", "Config"), argument={"options": _POOL_OPTIONS}, newer=_newer
+    ),
 )

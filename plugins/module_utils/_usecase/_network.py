@@ -15,6 +15,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     EngineError,
     InUse,
     InvalidOption,
+    NotFound,
     OutOfSequence,
     Refused,
     tells_absence,
@@ -37,6 +38,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._network import 
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import references
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     merged,
+    refuse_newer,
     shown,
     wanted,
 )
@@ -77,6 +79,8 @@ def ensure(
 ) -> tuple[Outcome[Seen], dict[str, Any]]:
     """Carry out the task; the outcome and the facts that it returns."""
     name, is_wanted = params["name"], params["state"] == PRESENT
+    if is_wanted:
+        refuse_newer(ROWS, params, engine.api_version)
     values = wanted(ROWS, params) if is_wanted else {}
     require_manager(membership(engine.info()))
     first = _look(engine, name)
@@ -282,7 +286,11 @@ def _operations(
         """Some engines take no network while they still show an old one of its name."""
         what, timeout = f"the end of the old network {name}", params["wait_timeout"]
         wait_until(what, lambda: _gone(_look(engine, name)), timeout, run.clock)
-        return engine.network_create(body)
+        try:
+            return engine.network_create(body)
+        except NotFound as error:
+            # A driver, or a network of `config_from`: looking again would not help.
+            raise InvalidOption(str(error)) from error
 
     return {"network_remove": remove, "network_create": create}
 

@@ -193,6 +193,12 @@ def test_a_container_that_was_attached_by_hand_is_named_before_anything_is_chang
     assert there(host) == []
 
 
+def test_a_driver_that_there_is_none_of_is_told_at_once(host: Daemon) -> None:
+    with pytest.raises(InvalidOption, match='plugin "nosuch" not found'):
+        ask(host, driver="nosuch")
+    assert len(host.world.writes) == 1
+
+
 # Answers that are lost, and others at work
 
 

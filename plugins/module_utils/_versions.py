@@ -37,6 +37,9 @@ LONGEST_NAME = 64
 _ROUNDS = 100_000
 _HASH = "sha256"
 
+# What a secret of somebody else is taken to hold: what the engine says, or what is asked.
+VERIFY, ASSUME_SAME = "verify", "assume_same"
+
 Document = Mapping[str, Any]
 
 

@@ -219,11 +219,9 @@ from typing import Any
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
 from ansible_collections.shoal.swarm.plugins.module_utils._module import make_module, run
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._file import (
-    ASSUME_SAME,
     FILE_ARGUMENTS,
     PRESENT,
     SECRETS,
-    VERIFY,
     ensure,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
@@ -233,6 +231,9 @@ def ensure_secret(
     engine: Engine, params: Mapping[str, Any], how: Run
 ) -> tuple[Outcome[Any], dict[str, Any]]:
     return ensure(engine, SECRETS, params, how)
+
+
+from ansible_collections.shoal.swarm.plugins.module_utils._versions import ASSUME_SAME, VERIFY
 
 
 def main() -> None:

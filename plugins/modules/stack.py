@@ -319,10 +319,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack import
     ensure,
     wait_on,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import (
-    ASSUME_SAME,
-    VERIFY,
-)
+from ansible_collections.shoal.swarm.plugins.module_utils._versions import ASSUME_SAME, VERIFY
 
 
 def main() -> None:

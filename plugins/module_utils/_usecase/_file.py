@@ -48,9 +48,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     reconcile,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
+    ASSUME_SAME,
     DIGEST,
     PEER_DIGEST,
     SALT_BYTES,
+    VERIFY,
     VERSION,
     VERSION_OF,
     Choice,
@@ -66,8 +68,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
 
 PRESENT, ABSENT = "present", "absent"
 STATES = (PRESENT, ABSENT)
-# What a secret that somebody else has made is taken to hold.
-ASSUME_SAME, VERIFY = "assume_same", "verify"
 
 # The options that secrets and configs share.
 FILE_ARGUMENTS: dict[str, dict[str, Any]] = {

@@ -56,7 +56,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import (
     SERVICES,
-    VERIFY,
     Seen,
     attached,
     decide,
@@ -68,6 +67,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan i
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
     SALT_BYTES,
+    VERIFY,
     Content,
     choose,
     recognisable,

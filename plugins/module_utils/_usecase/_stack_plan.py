@@ -44,6 +44,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._image import Pinned
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
+    ASSUME_SAME,
     VERSION_OF,
     Choice,
     Content,
@@ -53,9 +54,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
     shared_labels,
     versions,
 )
-
-# Of the option adopt_secrets.
-ASSUME_SAME, VERIFY = "assume_same", "verify"
 
 SECRETS, CONFIGS = "secret", "config"
 # Groups of actions that need not wait for each other.

@@ -30,11 +30,14 @@ NAMESPACE = "com.docker.stack.namespace"
 OWN_LABELS = "shoal.swarm/"
 KINDS = ("services", "networks", "secrets", "configs")
 # What lives longer than this has come up.
-QUICK = {"update_config": {"monitor": "1s"}}
+QUICK = {"update_config": {"monitor": "1s", "order": "stop-first"}}
 DIES = ["sh", "-c", "echo first line; echo out of luck >&2; exit 3"]
 # What the swarm itself writes into a network. It takes subnets of this size where none is given.
 _ALLOCATED = "com.docker.network.driver.overlay.vxlanid_list"
 _DEFAULT_SIZE = "/24"
+
+# Of such tasks the swarm keeps a record for a while, and Engine 20.10 those of jobs for ever.
+_OVER = ("complete", "shutdown", "failed", "rejected", "remove", "orphaned")
 
 Document = dict[str, Any]
 
@@ -115,7 +118,8 @@ class Stack:
 
     @property
     def exists(self) -> bool:
-        return any(self.found(kind) for kind in KINDS) or bool(self.tasks())
+        alive = [task for task in self.tasks() if task["Status"]["State"] not in _OVER]
+        return any(self.found(kind) for kind in KINDS) or bool(alive)
 
     def names(self, kind: str) -> list[str]:
         """Without the stack's own name before them."""

@@ -38,7 +38,22 @@ REFUSED: dict[str, dict[str, str]] = {
         # Schema 3.13.
         "endpoint_options": "Additional property driver_opts is not allowed",
     },
-    "node4": {},
+    "node4": {
+        "environment": "Non-string key in services.map.environment: false",
+        "endpoint_options": "Additional property driver_opts is not allowed",
+        "collector": "Additional property start_interval is not allowed",
+        "health": "Additional property start_interval is not allowed",
+        "jobs": "Unknown mode: ",
+        "jobs_nightly": "Unknown mode: ",
+    },
+}
+# What our own module refuses of it, for the engine does not know it.
+REFUSED_BY_US: dict[str, dict[str, str]] = {
+    "node1": {},
+    "node4": {
+        "collector": "healthcheck.start_interval",
+        "health": "healthcheck.start_interval",
+    },
 }
 # What an engine refuses, whoever asks for it.
 REFUSED_BY_ENGINES = {"no_network": "could not find the corresponding predefined swarm network"}
@@ -125,8 +140,8 @@ def test_objects_are_equal(stack: Stack, compose: Path) -> None:
         "wait": False,
     }
     why_by_cli = REFUSED[stack.engine.host].get(compose.stem, "")
-    why = REFUSED_BY_ENGINES.get(compose.stem, "")
-    stack.deploy_by_cli(str(compose), ENV, refused=why_by_cli or why)
+    why = REFUSED_BY_ENGINES.get(compose.stem) or REFUSED_BY_US[stack.engine.host].get(compose.stem)
+    stack.deploy_by_cli(str(compose), ENV, refused=why_by_cli or why or "")
     if why:
         assert why in stack.refused(**ours)
         return

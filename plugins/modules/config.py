@@ -128,8 +128,8 @@ EXAMPLES = r"""
 
 - name: Use a template that is filled in for each task
   shoal.swarm.config:
-    name: node_name
-    data: "{{ '{{ .Node.Hostname }}' }}"
+    name: who_am_i
+    data: "{{ '{{ .Service.Name }} {{ .Task.Slot }}' }}"
     template_driver: golang
 
 - name: Remove a config

@@ -146,8 +146,8 @@ EXAMPLES = r"""
 
 - name: Use a template that is filled in for each task
   shoal.swarm.secret:
-    name: node_name
-    data: "{{ '{{ .Node.Hostname }}' }}"
+    name: who_am_i
+    data: "{{ '{{ .Service.Name }} {{ .Task.Slot }}' }}"
     template_driver: golang
 
 - name: Take the content from a secrets driver

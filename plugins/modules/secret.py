@@ -24,62 +24,13 @@ author:
 extends_documentation_fragment:
   - shoal.swarm._connection
   - shoal.swarm._attributes
+  - shoal.swarm._file
 options:
-  name:
-    description:
-      - The secret's name, at most 64 letters, digits, C(-), C(_) and C(.). With O(rolling_versions)
-        the first version has this name, the next ones are V(NAME_v2), V(NAME_v3) and so on.
-    type: str
-    required: true
-  state:
-    description:
-      - V(absent) removes the secret, with O(rolling_versions) all its versions. It is refused while
-        a service uses it.
-    type: str
-    choices: [present, absent]
-    default: present
   data:
     description:
       - The content, from 1 to 511999 bytes. One of O(data), O(data_src) and O(driver) is needed
         with O(state=present).
     type: str
-  data_is_b64:
-    description:
-      - O(data) is Base64 of the content. This is the safe way for binary content, and for JSON,
-        which Ansible would otherwise read and write anew.
-    type: bool
-    default: false
-  data_src:
-    description: A file on the host that the task runs on that has the content. Instead of O(data).
-    type: path
-  labels:
-    description:
-      - All the labels that the secret shall have; V({}) removes them. Values become text.
-      - Where the option is not given, labels stay as they are, also in a new version. Those of the
-        secret's stack always do.
-    type: dict
-  force:
-    description:
-      - Replace the secret even where it has the wanted content, or with O(rolling_versions) make a
-        new version. At every run.
-    type: bool
-    default: false
-  rolling_versions:
-    description:
-      - Make a new version where the content is another one, and leave the old one to the services
-        that use it. Give services the name that is returned in RV(secret_name).
-      - Two versions of the same content are never made; an old version that has the wanted content
-        is used again.
-    type: bool
-    default: false
-  versions_to_keep:
-    description:
-      - How many versions to keep, the current one counted. V(-1) keeps all, V(0) is the same as
-        V(1).
-      - A version that a service uses, or would roll back to, is left to a later run.
-      - Only with O(rolling_versions).
-    type: int
-    default: 5
   driver:
     description:
       - Name of the secrets driver, a plugin on the managers, that provides the content. Instead of
@@ -88,12 +39,6 @@ options:
   driver_options:
     description: Options of the O(driver). Values become text.
     type: dict
-  template_driver:
-    description:
-      - V(golang) makes the content a Go template, which is filled in for each task. Without it, the
-        content is as it is.
-    type: str
-    choices: [golang]
   adopt:
     description:
       - What to take a secret to hold that neither this collection nor

@@ -328,7 +328,7 @@ def _labels(task: Task, choice: Choice, newest: Document | None) -> dict[str, st
 def _made(task: Task, seen: Seen, choice: Choice) -> Iterator[Action]:
     kind, found = task.kind, _versions(task, seen)
     if choice.stored is not None:
-        yield from _update(task, seen, choice)
+        yield from _update(task, seen, choice, choice.stored)
         return
     newest = found[-1] if found else None
     if newest is not None and not task.params["rolling_versions"]:
@@ -352,14 +352,13 @@ def _made(task: Task, seen: Seen, choice: Choice) -> Iterator[Action]:
     )
 
 
-def _update(task: Task, seen: Seen, choice: Choice) -> Iterator[Action]:
+def _update(task: Task, seen: Seen, choice: Choice, item: Document) -> Iterator[Action]:
     """Its labels, and with them the digest that we know a secret of somebody else's by."""
-    assert choice.stored is not None
-    kind, stored = task.kind, choice.stored["Spec"]
+    kind, stored = task.kind, item["Spec"]
     before, after = (_LABELS.canonical(spec.get("Labels")) for spec in (stored, choice.spec))
     if before == after:
         return
-    verified = choice.content is Content.UNKNOWN and choice.stored["ID"] in seen.holds
+    verified = choice.content is Content.UNKNOWN and item["ID"] in seen.holds
     spec = {**stored, "Labels": choice.spec["Labels"]}
     is_known = choice.content is Content.SAME or verified
     if kind is SECRETS and is_known and "Data" in task.spec and DIGEST not in spec["Labels"]:
@@ -371,8 +370,8 @@ def _update(task: Task, seen: Seen, choice: Choice) -> Iterator[Action]:
         f"update {kind.noun} {choice.name}",
         f"{kind.noun}_update",
         {
-            f"{kind.noun}_id": choice.stored["ID"],
-            "version": choice.stored["Version"]["Index"],
+            f"{kind.noun}_id": item["ID"],
+            "version": item["Version"]["Index"],
             "spec": spec,
         },
         {"labels": before},

@@ -322,6 +322,16 @@ def conflict(daemon: Daemon, perform: Callable[[], Any]) -> Any:
     return perform()
 
 
+def meanwhile(other: Callable[[Daemon], Any]) -> Fault:
+    """Somebody does this just before our write arrives."""
+
+    def fault(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+        other(daemon)
+        return perform()
+
+    return fault
+
+
 def answer_lost(daemon: Daemon, perform: Callable[[], Any]) -> Any:
     """The write is carried out, and the connection breaks before the answer."""
     perform()

@@ -308,6 +308,6 @@ def _set_up(seen: Seen) -> Look:
         return Look(Verdict.DONE)
     return Look(
         Verdict.WAIT,
-        "the swarm has given it no addresses: is its subnet in use, or are the swarm's address "
-        "pools used up?",
+        "the swarm has given it no addresses. Where its subnet is in use, or the swarm's address "
+        "pools are used up, remove it (state: absent) and create it with another ipam_config",
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
     conflict,
     leader_lost,
     leader_lost_committed,
+    meanwhile,
     request_lost,
 )
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import params, run
@@ -243,16 +243,6 @@ def test_labels_are_changed_once_whatever_answer_is_lost(
     outcome, _facts = ask(host, kind, data="x", labels={"a": "b"})
     assert len(outcome.actions) == 1
     assert stored(host, kind)["key"]["Labels"]["a"] == "b"
-
-
-def meanwhile(other: Callable[[Daemon], Any]) -> Callable[[Daemon, Callable[[], Any]], Any]:
-    """Somebody does this just before our write arrives."""
-
-    def fault(daemon: Daemon, perform: Callable[[], Any]) -> Any:
-        other(daemon)
-        return perform()
-
-    return fault
 
 
 @every_kind

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,6 +26,7 @@ from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
     conflict,
     leader_lost,
     leader_lost_committed,
+    meanwhile,
     request_lost,
 )
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import params
@@ -88,7 +88,8 @@ def test_a_network_that_the_swarm_never_sets_up_is_a_failure_each_time(host: Dae
             ask(host, wait_timeout=5)
         assert str(caught.value) == (
             "the set-up of network net did not happen within 5 s: the swarm has given it no "
-            "addresses: is its subnet in use, or are the swarm's address pools used up?"
+            "addresses. Where its subnet is in use, or the swarm's address pools are used up, "
+            "remove it (state: absent) and create it with another ipam_config"
         )
     assert len(host.world.writes) == 1
 
@@ -228,16 +229,6 @@ def test_a_network_is_removed_whatever_answer_is_lost(host: Daemon, fault: Any) 
     outcome, _facts = ask(host, state="absent")
     assert [action.summary for action in outcome.actions] == ["remove network net"]
     assert there(host) == []
-
-
-def meanwhile(other: Callable[[Daemon], Any]) -> Callable[[Daemon, Callable[[], Any]], Any]:
-    """Somebody does this just before our write arrives."""
-
-    def fault(daemon: Daemon, perform: Callable[[], Any]) -> Any:
-        other(daemon)
-        return perform()
-
-    return fault
 
 
 def test_two_who_create_the_same_make_one(host: Daemon) -> None:

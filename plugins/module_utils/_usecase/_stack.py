@@ -24,6 +24,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     EngineError,
     InvalidOption,
+    NameTaken,
     NotConverged,
     NotFound,
 )
@@ -32,7 +33,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     membership,
     require_manager,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._networks import PREDEFINED
+from ansible_collections.shoal.swarm.plugins.module_utils._networks import (
+    PREDEFINED,
+    is_leftover,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, Plan
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import ROLLBACKS
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import mode_of
@@ -188,9 +192,12 @@ def _deed(engine: Engine, params: Mapping[str, Any], run: Run) -> Deed:
 
 
 def _everything(engine: Engine, volumes_of: str = "") -> Seen:
+    # Without a leader the engine leaves out the swarm's networks without a word, and refuses the
+    # services, which come after them.
+    networks = [network for network in engine.networks() if not is_leftover(network)]
     return Seen(
         engine.services(),
-        engine.networks(),
+        networks,
         engine.secrets(),
         engine.configs(),
         _volumes(engine, volumes_of) if volumes_of else (),
@@ -299,7 +306,19 @@ class _Writer:
         }
 
     def _network_create(self, body: dict[str, Any]) -> None:
-        self._networks[body["Name"]] = self._engine.network_create(body)
+        name = body["Name"]
+        deadline = self._clock.now() + LET_GO_SECONDS
+        while True:
+            try:
+                self._networks[name] = self._engine.network_create(body)
+            except NameTaken:
+                # By one that was removed a moment ago, and that this host still shows?
+                left = [n["Name"] for n in self._engine.networks() if is_leftover(n)]
+                if name not in left or self._clock.now() >= deadline:
+                    raise
+                self._clock.sleep(0.5)
+            else:
+                return
 
     def _secret_create(self, spec: dict[str, Any]) -> None:
         name = spec["Name"]

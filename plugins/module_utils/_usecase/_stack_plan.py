@@ -26,7 +26,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._diff import differing
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption, Refused
-from ansible_collections.shoal.swarm.plugins.module_utils._networks import SWARM_SCOPE, differences
+from ansible_collections.shoal.swarm.plugins.module_utils._networks import (
+    SWARM_SCOPE,
+    differences,
+    overlapping,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action, Plan
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
     mode_of,
@@ -224,6 +228,7 @@ def _used_by_others(seen: Seen, name: str) -> Iterator[str]:
 def _problems(seen: Seen, stack: Stack, surplus: Mapping[str, Document]) -> Iterator[str]:
     yield from _missing(seen, stack)
     yield from _taken(seen, stack)
+    yield from _overlapping(seen, stack)
     yield from _unchangeable(seen, stack)
     yield from _clashing_ports(seen, stack, surplus)
 
@@ -281,6 +286,19 @@ def _taken(seen: Seen, stack: Stack) -> Iterator[str]:
 def _owner(spec: Document) -> str:
     owner = stack_of(spec)
     return f"it is of stack {owner}" if owner else "it is of none"
+
+
+def _overlapping(seen: Seen, stack: Stack) -> Iterator[str]:
+    others: list[Document] = [
+        network for network in seen.networks if network["Scope"] == SWARM_SCOPE
+    ]
+    for name, body in _missing_networks(seen, stack):
+        for subnet, other in overlapping(body, others).items():
+            yield (
+                f"networks: subnet {subnet} of {name} overlaps with that of network {other}, so "
+                "the swarm would give it no addresses: choose another one"
+            )
+        others.append(body)
 
 
 def _unchangeable(seen: Seen, stack: Stack) -> Iterator[str]:

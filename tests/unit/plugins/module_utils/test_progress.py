@@ -274,7 +274,7 @@ def test_of_a_removed_service_the_tasks_that_have_not_stopped_are_told() -> None
         task("running", 1, desired="remove"),
         task("shutdown", 3, desired="remove"),
     ]
-    section = removal_progress("web", tasks, NODES)
+    section = removal_progress("service web", tasks, NODES)
     assert (section.title, section.text) == ("service web", "tasks left: 2")
     assert section.rows == (("slot 1", "stopping on node1"), ("slot 2", "stopping on node2"))
     assert removal_progress("web", tasks[2:], NODES).text == "tasks left: none"

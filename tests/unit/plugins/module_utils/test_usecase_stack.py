@@ -287,6 +287,19 @@ REFUSED: dict[str, tuple[Document, str]] = {
         {"networks": {"front": {"name": "public"}, "back": {}}},
         "there is a network public that is not of this stack (it is of none)",
     ),
+    "a subnet of another network": (
+        {"networks": {"front": {"ipam": {"config": [{"subnet": "10.77.3.0/24"}]}}, "back": {}}},
+        "subnet 10.77.3.0/24 of shop_front overlaps with that of network public (10.77.0.0/16)",
+    ),
+    "two networks on one subnet": (
+        {
+            "networks": {
+                "front": {"ipam": {"config": [{"subnet": "10.78.3.0/24"}]}},
+                "back": {"ipam": {"config": [{"subnet": "10.78.0.0/16"}]}},
+            }
+        },
+        "overlaps with that of network shop_",
+    ),
     "a config of another stack": (
         {"configs": {"site": {"name": "wiki_page", "content": "x"}}},
         "there is a config wiki_page that is not of this stack (it is of stack wiki)",
@@ -296,7 +309,8 @@ REFUSED: dict[str, tuple[Document, str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_it_refuses_before_anything_is_changed(host: Daemon, case: str) -> None:
-    host.engine.network_create({"Name": "public", "Driver": "overlay"})
+    pool = {"Config": [{"Subnet": "10.77.0.0/16"}]}
+    host.engine.network_create({"Name": "public", "Driver": "overlay", "IPAM": pool})
     page = {"services": {"web": {"image": "web:1", "configs": ["page"]}}}
     deploy(host, {**page, "configs": {"page": {"content": "y"}}}, name="wiki")
     host.world.writes.clear()
@@ -409,6 +423,20 @@ def test_a_removed_stack_is_gone_and_can_be_deployed_again(host: Daemon) -> None
     host.world.writes.clear()
     assert not remove(host)[0].changed
     assert not writes(host)
+
+
+def test_it_is_deployed_at_once_after_the_cli_has_removed_it(host: Daemon) -> None:
+    """The CLI waits for no task, and this host shows a network until the last one has stopped."""
+    deploy(host, shop())
+    host.world.delays.stop = 12
+    engine = host.engine
+    for service in engine.services():
+        engine.service_remove(service["ID"])
+    for network in engine.networks():
+        if network["Name"].startswith("shop_"):
+            engine.network_remove(network["Id"])
+    _outcome, facts = deploy(host, shop())
+    assert facts["networks"] == ["shop_back", "shop_front"]
 
 
 def test_what_is_left_of_a_stack_without_services_is_removed(host: Daemon) -> None:

@@ -14,7 +14,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
@@ -55,7 +55,8 @@ class ActionModule(ActionBase):
             try:
                 made, warnings = self._made(given, arguments.get("name"), task_vars or {})
             except InvalidOption as error:
-                raise AnsibleActionFail(str(error)) from error
+                # Not raised: failed_when would not be asked then.
+                return {**result, "failed": True, "msg": str(error)}
             arguments.update(made)
         result.update(run_watched(self, arguments, task_vars or {}))
         if warnings:

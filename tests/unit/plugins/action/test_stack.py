@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleActionFail
 from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.playbook.play_context import PlayContext
@@ -73,10 +72,10 @@ class Controller:
         return unpacked(self.executed[-1]["objects"])
 
     def refused(self, **options: Any) -> str:
-        with pytest.raises(AnsibleActionFail) as caught:
-            self.act(**options)
+        result = self.act(**options)
+        assert result["failed"]
         assert not self.executed
-        return str(caught.value)
+        return str(result["msg"])
 
 
 @pytest.fixture

@@ -299,7 +299,7 @@ def name(request: pytest.FixtureRequest, connect: Callable[[str], Engine]) -> It
         connect(host).cli("service rm web", check=False)
 
 
-def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 60, pause: float = 0.5) -> Any:
     """Look until it holds; what then was seen."""
     deadline = time.monotonic() + seconds
     while True:
@@ -307,4 +307,4 @@ def until(holds: Callable[[], Any], seconds: float = 60) -> Any:
         if seen:
             return seen
         assert time.monotonic() < deadline, f"does not hold within {seconds:g} s"
-        time.sleep(0.5)
+        time.sleep(pause)

@@ -73,7 +73,7 @@ class Stack:
             result["warnings"] = [*warnings, *result.get("warnings", [])]
         return result
 
-    def deploy(self, compose: Any, check_mode: bool = False, **options: Any) -> Document:
+    def deploy(self, compose: Any = None, check_mode: bool = False, **options: Any) -> Document:
         """The result of a task that shall not fail."""
         result = self.task(compose, check_mode, **options)
         assert not result.get("failed"), result["msg"]
@@ -86,7 +86,7 @@ class Stack:
         return str(result["msg"])
 
     def remove(self, check_mode: bool = False, **options: Any) -> Document:
-        return self.deploy(None, check_mode, state="absent", **options)
+        return self.deploy(check_mode=check_mode, state="absent", **options)
 
     # By the docker CLI
 
@@ -109,7 +109,7 @@ class Stack:
             self.engine.cli(f"stack rm {self.name}", check=False)
             return not self.exists
 
-        until(is_gone)
+        until(is_gone, pause=0.1)
 
     # What is there
 
@@ -182,7 +182,7 @@ class Stack:
             seen.append(self.snapshot())
             return seen[-1] == seen[-2]
 
-        until(is_settled)
+        until(is_settled, pause=0.1)
         return seen[-1]
 
     def within(self, key: str, command: str) -> str:
@@ -243,16 +243,16 @@ def _named(value: Any, names: Mapping[str, str]) -> Any:
 
 
 @pytest.fixture
-def stack(engine: Engine) -> Iterator[Stack]:
-    """A stack on the newer engine, and one on the older."""
-    stack = Stack(engine, "shop")
+def stack(swarm: Engine) -> Iterator[Stack]:
+    """A stack on the swarm of three."""
+    stack = Stack(swarm, "shop")
     yield stack
     stack.remove_by_cli()
 
 
 @pytest.fixture
-def swarm_stack(swarm: Engine) -> Iterator[Stack]:
-    """A stack on the swarm of three."""
-    stack = Stack(swarm, "shop")
+def stack_on_each(engine: Engine) -> Iterator[Stack]:
+    """A stack on the newer engine, and one on the older."""
+    stack = Stack(engine, "shop")
     yield stack
     stack.remove_by_cli()

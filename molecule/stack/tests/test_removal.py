@@ -31,24 +31,25 @@ def document(engine: Engine) -> dict[str, Any]:
 
 
 def test_ten_times_in_a_row(stack: Stack) -> None:
-    """Nothing of the one before is left that stands in the way of the next."""
-    for _turn in range(10):
-        deployed = stack.deploy(document(stack.engine), env={"KEY": "hush"})
+    """Nothing of the one before is left that stands in the way of the next. Every other one is
+    removed while its tasks still start."""
+    for turn in range(10):
+        deployed = stack.deploy(document(stack.engine), env={"KEY": "hush"}, wait=turn % 2 == 1)
         assert deployed["changed"]
-        removed = stack.remove()
-        assert removed["changed"]
+        assert stack.remove()["changed"]
         assert not stack.exists
     assert not stack.remove()["changed"]
 
 
-def test_a_check_removes_nothing(swarm_stack: Stack) -> None:
-    stack = swarm_stack
+def test_a_check_removes_nothing(stack_on_each: Stack) -> None:
+    stack = stack_on_each
     stack.deploy(document(stack.engine), env={"KEY": "hush"})
     before = stack.snapshot()
     checked = stack.remove(check_mode=True)
     assert stack.snapshot() == before
     removed = stack.remove()
     assert (checked["diff"], checked["changes"]) == (removed["diff"], removed["changes"])
+    assert not stack.exists
     # What is not the stack's own stays: the scenario has made it.
     assert "front" in {network["Name"] for network in stack.api.networks()}
 
@@ -69,8 +70,7 @@ def test_what_is_left_of_a_stack(stack: Stack, kind: str) -> None:
     assert not stack.exists
 
 
-def test_versions_go_with_the_stack(swarm_stack: Stack) -> None:
-    stack = swarm_stack
+def test_versions_go_with_the_stack(stack: Stack) -> None:
     for key in ("one", "two", "three"):
         stack.deploy(document(stack.engine), env={"KEY": f"hush-{key}"}, wait=False)
     assert len(stack.found("secrets")) > 1
@@ -93,9 +93,8 @@ def volumes(engine: Engine) -> list[str]:
     return sorted(engine.cli("volume ls --quiet --filter name=shop_").split())
 
 
-def test_volumes_go_where_that_is_asked(swarm_stack: Stack, worker: Engine) -> None:
+def test_volumes_go_where_that_is_asked(stack: Stack, worker: Engine) -> None:
     """The stack's volumes are on each host where its tasks ran, also on workers."""
-    stack = swarm_stack
     body = {
         "services": {
             "db": {

@@ -16,9 +16,12 @@ import yaml
 
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._convert import convert
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import Stack, resolved
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
 from ansible_collections.shoal.swarm.tests.unit.convert_cases import STACK, Case, cases
 
 STACKS = sorted(Path(__file__).parent.glob("stacks/*.yml"))
+# What can be read and not deployed; it is as its authors wrote it, which no linter would take.
+REFUSED = sorted(Path(__file__).parent.glob("stacks/refused/*.compose"))
 ENV = {"DOMAIN": "shop.example", "TAG": "2.1", "REPLICAS": "3"}
 # Fields of a network that the CLI sends and that say nothing.
 SILENT = {"Scope": "", "Ingress": False, "ConfigOnly": False}
@@ -63,15 +66,29 @@ def test_case(case: Case, tmp_path: Path) -> None:
     assert is_like != bool(case.unlike_cli)
 
 
-@pytest.mark.parametrize("compose", STACKS, ids=lambda path: path.stem)
-def test_stack(compose: Path) -> None:
-    document = docker_cli.canonical([compose], ENV)
-    files = {
+def files_of(document: Mapping[str, Any]) -> dict[str, bytes]:
+    return {
         definition["file"]: Path(definition["file"]).read_bytes()
         for kind in ("secrets", "configs")
         for definition in document.get(kind, {}).values()
         if "file" in definition
     }
+
+
+@pytest.mark.parametrize("compose", REFUSED, ids=lambda path: path.stem)
+def test_what_the_cli_refuses_is_refused(compose: Path) -> None:
+    document = docker_cli.canonical([compose], ENV)
+    with pytest.raises(InvalidOption) as caught:
+        convert(document, STACK, files_of(document))
+    # Here as there it is an undeclared volume.
+    assert "there is no volume 'datavolume'" in str(caught.value)
+    assert 'undefined volume "datavolume"' in docker_cli.deployed([compose], STACK, ENV).refused
+
+
+@pytest.mark.parametrize("compose", STACKS, ids=lambda path: path.stem)
+def test_stack(compose: Path) -> None:
+    document = docker_cli.canonical([compose], ENV)
+    files = files_of(document)
     sent = docker_cli.deployed([compose], STACK, ENV)
     assert sent.refused == ""
     assert sent.objects == objects(convert(document, STACK, files))

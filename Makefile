@@ -57,6 +57,7 @@ stacks: venv ## compose files, beside what the Docker CLI (28 or newer) makes of
 
 faults: venv ## hosts that are killed in the middle of an update, and what else takes long
 	PYTEST_ADDOPTS="-m faults" molecule test --scenario-name service
+	PYTEST_ADDOPTS="-m faults" molecule test --scenario-name stack
 
 demo: lab ## a swarm on five hosts of the lab, a service and a stack on it, and answers from them
 	ansible-playbook -i inventory/lab -i lab/demo/stacks.yml playbooks/site.yml

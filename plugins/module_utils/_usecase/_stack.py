@@ -59,6 +59,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait
     wait_for_stack,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import (
+    HEIRS,
     SERVICES,
     Seen,
     attached,
@@ -467,7 +468,7 @@ def _refuse_foreign_change(
     due = [
         action.summary
         for action in deed.first(seen).actions
-        if action.group == SERVICES and action.summary not in rolled_back
+        if action.group in (SERVICES, HEIRS) and action.summary not in rolled_back
     ]
     if due:
         raise NotConverged(

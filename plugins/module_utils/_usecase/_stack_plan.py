@@ -12,7 +12,7 @@ tasks use when those have stopped.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._objects import (
@@ -61,7 +61,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
 
 SECRETS, CONFIGS = "secret", "config"
 # Groups of actions that need not wait for each other.
-OBJECTS, SERVICES, LEFTOVERS = "objects", "services", "leftovers"
+OBJECTS, SERVICES, HEIRS, LEFTOVERS = "objects", "services", "heirs", "leftovers"
 
 Document = Mapping[str, Any]
 
@@ -122,7 +122,7 @@ def decide(seen: Seen, stack: Stack, params: Mapping[str, Any]) -> Plan:
     in_the_way = [
         service for service in surplus.values() if _shared_ports(service["Spec"], stack.services)
     ]
-    services = list(_services(seen, stack, targets))
+    services = _in_order(_services(seen, stack, targets), seen, stack)
     warnings = [
         *_network_warnings(seen, stack),
         *_assumptions(secrets, params["adopt_secrets"]),
@@ -331,11 +331,9 @@ def _clashing_ports(seen: Seen, stack: Stack, surplus: Mapping[str, Document]) -
         if name in stack.services or name in surplus:
             continue
         for port, ours in _shared_ports(spec, stack.services).items():
-            advice = "remove it with prune: true" if stack_of(spec) == stack.name else "choose"
-            yield (
-                f"services: {ours} would publish port {port}, which service {name} has: "
-                + (advice if advice != "choose" else "one of them needs another one")
-            )
+            is_of_stack = stack_of(spec) == stack.name
+            advice = "remove it with prune: true" if is_of_stack else "one needs another one"
+            yield f"services: {ours} would publish port {port}, which service {name} has: {advice}"
 
 
 def _shared_ports(spec: Document, others: Mapping[str, Document]) -> dict[str, str]:
@@ -547,7 +545,7 @@ def _forgotten_networks(
 # Services
 
 
-def _services(seen: Seen, stack: Stack, targets: _Targets) -> Iterator[Action]:
+def _services(seen: Seen, stack: Stack, targets: _Targets) -> Iterator[tuple[str, Action]]:
     there = seen.services_of(stack.name)
     show = _shower(seen)
     for name, body in stack.services.items():
@@ -557,7 +555,7 @@ def _services(seen: Seen, stack: Stack, targets: _Targets) -> Iterator[Action]:
         service = there.get(name)
         if service is None:
             spec = _with_image(wanted, pinned, None)
-            yield Action(
+            action = Action(
                 f"create service {name}",
                 "service_create",
                 {"spec": spec, "auth": auth},
@@ -565,13 +563,14 @@ def _services(seen: Seen, stack: Stack, targets: _Targets) -> Iterator[Action]:
                 {"state": "present", "mode": mode_of(spec), **_not_default(spec, show(spec))},
                 SERVICES,
             )
+            yield name, action
             continue
         before = service["Spec"]
         spec = updated(before, _with_image(wanted, pinned, before))
         if spec == before:
             continue
         shown_before, shown_after = differing(show(before), show(spec))
-        yield Action(
+        action = Action(
             f"update service {name}",
             "service_update",
             {
@@ -584,6 +583,20 @@ def _services(seen: Seen, stack: Stack, targets: _Targets) -> Iterator[Action]:
             shown_after,
             SERVICES,
         )
+        yield name, action
+
+
+def _in_order(actions: Iterable[tuple[str, Action]], seen: Seen, stack: Stack) -> Iterator[Action]:
+    """All at once, and after them those that take over a port that one of them gives up."""
+    late = []
+    there = {name: service["Spec"] for name, service in seen.services_of(stack.name).items()}
+    for name, action in actions:
+        others = {other: spec for other, spec in there.items() if other != name}
+        if _shared_ports(stack.services[name], others):
+            late.append(replace(action, group=HEIRS))
+        else:
+            yield action
+    yield from late
 
 
 def updated(before: Document, wanted: Document) -> dict[str, Any]:

@@ -258,6 +258,17 @@ def test_prune_frees_a_port_before_another_service_takes_it(host: Daemon) -> Non
     assert [service["name"] for service in facts["services"]] == ["shop_db", "shop_frontend"]
 
 
+def test_a_port_goes_from_one_service_to_another(host: Daemon) -> None:
+    deploy(host, shop())
+    moved = shop()
+    ports = moved["services"]["web"].pop("ports")
+    heir = {"image": "a:1", "ports": ports, "networks": ["front"]}
+    moved["services"] = {"a": heir, **moved["services"]}
+    outcome, _facts = deploy(host, moved)
+    assert summaries(outcome) == ["update service shop_web", "create service shop_a"]
+    assert not deploy(host, moved)[0].changed
+
+
 def test_prune_takes_what_nothing_uses_any_more(host: Daemon) -> None:
     deploy(host, shop())
     alone: Document = {"services": {"db": {"image": "db:1", "networks": ["back"]}}}

@@ -29,8 +29,8 @@ from ansible_collections.shoal.swarm.plugins.plugin_utils._compose_yaml import p
 NAMESPACE = "com.docker.stack.namespace"
 OWN_LABELS = "shoal.swarm/"
 KINDS = ("services", "networks", "secrets", "configs")
-# What lives longer than this has come up.
-QUICK = {"update_config": {"monitor": "1s", "order": "stop-first"}}
+# All tasks at once; and what lives longer than this has come up.
+QUICK = {"update_config": {"monitor": "1s", "parallelism": 0}}
 DIES = ["sh", "-c", "echo first line; echo out of luck >&2; exit 3"]
 # What the swarm itself writes into a network. It takes subnets of this size where none is given.
 _ALLOCATED = "com.docker.network.driver.overlay.vxlanid_list"
@@ -118,7 +118,11 @@ class Stack:
 
     @property
     def exists(self) -> bool:
-        alive = [task for task in self.tasks() if task["Status"]["State"] not in _OVER]
+        alive = [
+            task
+            for task in self.tasks()
+            if task.get("NodeID") and task["Status"]["State"] not in _OVER
+        ]
         return any(self.found(kind) for kind in KINDS) or bool(alive)
 
     def names(self, kind: str) -> list[str]:
@@ -172,18 +176,18 @@ class Stack:
         return {"services": services, "versions": self.versions(), "tasks": self.task_ids()}
 
     def task_ids(self, with_jobs: bool = True) -> set[str]:
-        return {task["ID"] for task in self.tasks() if with_jobs or "JobIteration" not in task}
+        """Those of the services that are there."""
+        services = {service["ID"] for service in self.found("services")}
+        return {
+            task["ID"]
+            for task in self.tasks()
+            if task["ServiceID"] in services and (with_jobs or "JobIteration" not in task)
+        }
 
     def settled(self) -> Document:
-        """A snapshot, once the swarm has found addresses and ports for what is new."""
-        seen = [self.snapshot()]
-
-        def is_settled() -> bool:
-            seen.append(self.snapshot())
-            return seen[-1] == seen[-2]
-
-        until(is_settled, pause=0.1)
-        return seen[-1]
+        """A snapshot, once the swarm has written addresses and ports into what is new."""
+        until(lambda: all(map(_has_addresses, self.found("services"))), pause=0.1)
+        return self.snapshot()
 
     def within(self, key: str, command: str) -> str:
         """What the command prints in the newest container of the service on the engine's host."""
@@ -207,6 +211,12 @@ def _made(
     }
     loaded = load([source], env, folder, files, strict)
     return packed(convert(loaded.document, name, files)), loaded.warnings
+
+
+def _has_addresses(service: Document) -> bool:
+    asked = service["Spec"].get("EndpointSpec") or {}
+    has_none = asked.get("Mode") == "dnsrr" and not asked.get("Ports")
+    return has_none or bool(service["Endpoint"]["Spec"])
 
 
 def _name(item: Document) -> str:

@@ -207,7 +207,7 @@ def test_what_was_acknowledged_survives_the_leader(
             assert {stack.image(f"web{n}") for n in range(30)} == {image}
             assert len(stack.found("networks")) == 5
             assert len(stack.found("configs")) == 10
-            assert not stack.deploy(body)["changed"]
+            assert stack.deploy(body)["changes"] == []
     finally:
         lab.command("start", leader)
         stack.remove_by_cli()

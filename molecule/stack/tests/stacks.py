@@ -103,11 +103,11 @@ class Stack:
         assert said.endswith("status 0\n") is not bool(refused), said
 
     def remove_by_cli(self) -> None:
-        """Until nothing is left. What was still in use the first time stays behind."""
+        """Until none of its objects is left; its last tasks may still be stopping."""
 
         def is_gone() -> bool:
             self.engine.cli(f"stack rm {self.name}", check=False)
-            return not self.exists
+            return not any(map(self.found, KINDS))
 
         until(is_gone, pause=0.1)
 
@@ -118,6 +118,7 @@ class Stack:
 
     @property
     def exists(self) -> bool:
+        """Also while tasks of it are stopping."""
         alive = [
             task
             for task in self.tasks()
@@ -184,11 +185,6 @@ class Stack:
             if task["ServiceID"] in services and (with_jobs or "JobIteration" not in task)
         }
 
-    def settled(self) -> Document:
-        """A snapshot, once the swarm has written addresses and ports into what is new."""
-        until(lambda: all(map(_has_addresses, self.found("services"))), pause=0.1)
-        return self.snapshot()
-
     def within(self, key: str, command: str) -> str:
         """What the command prints in the newest container of the service on the engine's host."""
         label = f"com.docker.swarm.service.name={self.name}_{key}"
@@ -211,12 +207,6 @@ def _made(
     }
     loaded = load([source], env, folder, files, strict)
     return packed(convert(loaded.document, name, files)), loaded.warnings
-
-
-def _has_addresses(service: Document) -> bool:
-    asked = service["Spec"].get("EndpointSpec") or {}
-    has_none = asked.get("Mode") == "dnsrr" and not asked.get("Ports")
-    return has_none or bool(service["Endpoint"]["Spec"])
 
 
 def _name(item: Document) -> str:

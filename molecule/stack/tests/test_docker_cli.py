@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CHECKOUT, Engine
+from conftest import CHECKOUT, Engine, until
 from stacks import Stack
 
 sys.path.insert(0, str(CHECKOUT / "tests/cli"))
@@ -131,6 +131,25 @@ def stack(idle: Engine, compose: Path) -> Iterator[Stack]:
         remove(item)
 
 
+def settled(stack: Stack) -> dict[str, Any]:
+    """A snapshot, once the swarm has made all tasks, and found addresses for all services."""
+
+    def is_settled() -> bool:
+        services = stack.found("services")
+        modes = [service["Spec"]["Mode"].get("Replicated") or {} for service in services]
+        tasks = sum(mode.get("Replicas", 0) for mode in modes)
+        return len(stack.task_ids(with_jobs=False)) == tasks and all(map(has_addresses, services))
+
+    until(is_settled, pause=0.1)
+    return stack.snapshot()
+
+
+def has_addresses(service: dict[str, Any]) -> bool:
+    asked = service["Spec"].get("EndpointSpec") or {}
+    needs_none = asked.get("Mode") == "dnsrr" and not asked.get("Ports")
+    return needs_none or bool(service["Endpoint"]["Spec"])
+
+
 @pytest.mark.parametrize("compose", HERE, ids=lambda path: path.stem)
 def test_objects_are_equal(stack: Stack, compose: Path) -> None:
     ours: dict[str, Any] = {
@@ -146,14 +165,14 @@ def test_objects_are_equal(stack: Stack, compose: Path) -> None:
         assert why in stack.refused(**ours)
         return
     if not why_by_cli:
-        before = stack.settled()
+        before = settled(stack)
         by_cli = stack.objects()
         assert stack.deploy(**ours)["changes"] == []
         assert stack.snapshot() == before
         stack.remove_by_cli()
 
     assert stack.deploy(**ours)["changed"]
-    before = stack.settled()
+    before = settled(stack)
     by_us = stack.objects()
     if not why_by_cli:
         assert by_us == by_cli
@@ -162,6 +181,6 @@ def test_objects_are_equal(stack: Stack, compose: Path) -> None:
         assert stack.objects() == by_us
         # A job runs again whenever its service is written, and the CLI always writes.
         assert stack.task_ids(with_jobs=False) == tasks
-        before = stack.settled()
+        before = settled(stack)
     assert stack.deploy(**ours)["changes"] == []
     assert stack.snapshot()["versions"] == before["versions"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the shoal.swarm authors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What holds whatever a stack is made of, on real engines and with services that run.
+"""What holds whatever a stack is made of, on a real engine and with services that run.
 
 A second run writes nothing; a check tells just what is then done; a call that fails may have been
 carried out; what was acknowledged survives the leader; and the CLI and we make the same.
@@ -82,8 +82,7 @@ def changed(first: dict[str, Any], engine: Engine) -> dict[str, Any]:
     return second
 
 
-def test_a_check_tells_what_is_done_and_again_it_is_nothing(stack_on_each: Stack) -> None:
-    stack = stack_on_each
+def test_a_check_tells_what_is_done_and_again_it_is_nothing(stack: Stack) -> None:
     first = document(stack.engine)
     second = changed(first, stack.engine)
     steps: list[dict[str, Any]] = [

@@ -76,7 +76,7 @@ def test_a_job_that_never_found_a_node(stack_on_each: Stack) -> None:
     nowhere = {"mode": "replicated-job", "placement": {"constraints": ["node.labels.none == 1"]}}
     body = {"services": {"job": {"image": stack.engine.web(), "deploy": nowhere}}}
     stack.deploy(body, wait=False)
-    until(stack.tasks)
+    until(stack.task_ids)
     assert stack.remove(wait_timeout=20)["changed"]
     assert not stack.exists
 

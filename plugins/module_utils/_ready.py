@@ -267,13 +267,16 @@ def _rank(state: str) -> int:
 def tasks_gone(tasks: Sequence[Document], nodes: Sequence[Document]) -> Look:
     """No task of a removed service is alive on a node that could tell.
 
-    What ran on a node that is down is not waited for: it ends when the node comes back.
+    What ran on a node that is down is not waited for: it ends when the node comes back. Neither is
+    a job's task that never found a node: Engine 20.10 keeps it for ever as one that waits.
     """
     down = {node["ID"] for node in nodes if node["Status"]["State"] == "down"}
     alive = [
         task
         for task in tasks
-        if task["Status"]["State"] not in TERMINAL and task.get("NodeID") not in down
+        if task["Status"]["State"] not in TERMINAL
+        and task.get("NodeID") not in down
+        and (task.get("NodeID") or "JobIteration" not in task)
     ]
     if alive:
         return Look(Verdict.WAIT, f"{len(alive)} tasks have not stopped yet")

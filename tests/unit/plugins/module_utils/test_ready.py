@@ -507,6 +507,13 @@ def test_what_ran_on_a_node_that_is_down_is_not_waited_for() -> None:
     assert tasks_gone([task("running", node="n5")], NODES) == waits("1 tasks have not stopped yet")
 
 
+def test_a_task_of_a_removed_job_that_never_found_a_node_is_not_waited_for() -> None:
+    waiting = task("pending", node="")
+    assert tasks_gone([waiting], NODES) == DONE
+    del waiting["JobIteration"]
+    assert tasks_gone([waiting], NODES) == waits("1 tasks have not stopped yet")
+
+
 def test_errors_are_told_once_each_the_newest_first_and_three_at_most() -> None:
     tasks = [
         task("failed", node="n1", age=10, error="exit 1"),

@@ -107,6 +107,10 @@ def test_a_check_tells_what_is_done_and_again_it_is_nothing(stack: Stack) -> Non
     assert stack.image("web") == stack.engine.web(1)
 
 
+# Two services of two, and one on each of three nodes.
+TASKS = 7
+
+
 def test_the_cli_and_we_take_over_from_each_other(stack: Stack, tmp_path: Path) -> None:
     """No task restarts, whoever was first."""
     engine = stack.engine
@@ -132,14 +136,14 @@ def test_the_cli_and_we_take_over_from_each_other(stack: Stack, tmp_path: Path) 
 
     stack.deploy_by_cli(str(file), {})
     # It runs as asked before anything is adopted: tasks that start come with new IDs otherwise.
-    before = until(lambda: running(stack))
+    before = until(lambda: len(running(stack)) == TASKS and running(stack))
     assert not stack.deploy(**ours)["changed"]
     assert running(stack) == before
     stack.remove_by_cli()
 
     stack.deploy(**ours)
     before = running(stack)
-    assert len(before) >= 5
+    assert len(before) == TASKS
     stack.deploy_by_cli(str(file), {})
     time.sleep(3)
     assert running(stack) == before

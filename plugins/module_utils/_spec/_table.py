@@ -237,7 +237,8 @@ def stored(document: Mapping[str, Any], row: Row) -> Any:
     value: Any = document
     for key in row.path:
         value = value.get(key) if isinstance(value, Mapping) else None
-    if value is None:
+    # The CLI writes an empty text where it means the default, and the engine keeps that.
+    if value is None or (value == "" and row.default is not None):
         return _unset(row)
     return value
 

@@ -146,6 +146,15 @@ def test_the_second_run_writes_nothing(host: Daemon) -> None:
     assert not writes(host)
 
 
+def test_what_the_cli_leaves_empty_is_the_default(host: Daemon) -> None:
+    careful = shop()
+    careful["services"]["web"]["deploy"]["update_config"] = {"parallelism": 2}
+    careful["services"]["web"]["deploy"]["rollback_config"] = {"delay": "1s"}
+    deploy(host, careful)
+    assert spec(host, "shop_web")["UpdateConfig"]["Order"] == "stop-first"
+    assert not deploy(host, careful)[0].changed
+
+
 def test_check_mode_tells_what_the_run_does(host: Daemon) -> None:
     planned, _facts = deploy(host, shop(), check_mode=True)
     assert not writes(host)

@@ -23,13 +23,17 @@ from enum import Enum
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
-from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import OWN_LABELS
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
+    OWN_LABELS,
+    labels_beside,
+)
 
 VERSION_OF = f"{OWN_LABELS}version_of"
 VERSION = f"{OWN_LABELS}version"
 DIGEST = f"{OWN_LABELS}digest"
 # What community.docker's docker_secret keeps: a plain hash, which is easily guessed at.
 PEER_DIGEST = "ansible_key"
+_LABELS = labels_beside(OWN_LABELS)
 SALT_BYTES = 16
 LONGEST_NAME = 64
 
@@ -67,10 +71,6 @@ class Choice:
     @property
     def name(self) -> str:
         return str(self.spec["Name"])
-
-    @property
-    def number(self) -> int:
-        return number_of(self.spec)
 
     @property
     def relabelled(self) -> bool:
@@ -147,7 +147,7 @@ def base_of(spec: Document) -> str:
 
 def shared_labels(spec: Document) -> dict[str, str]:
     """The labels that are not our own."""
-    return {k: text for k, text in _labels(spec).items() if not k.startswith(OWN_LABELS)}
+    return dict(_LABELS.canonical(_labels(spec)))
 
 
 def compare(wanted: Document, stored: Document) -> Content:
@@ -199,8 +199,8 @@ def _slow_hash(data: str, salt: bytes) -> str:
 
 def _named(spec: Document, stored: Document) -> dict[str, Any]:
     """The name and labels of a version that is there, with the wanted labels."""
-    kept = {k: text for k, text in _labels(stored).items() if k.startswith(OWN_LABELS)}
-    return {"Name": stored["Name"], "Labels": {**shared_labels(spec), **kept}}
+    labels = _LABELS.combine(_labels(stored), shared_labels(spec))
+    return {"Name": stored["Name"], "Labels": labels}
 
 
 def _labels(spec: Document) -> Mapping[str, str]:

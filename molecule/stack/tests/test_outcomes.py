@@ -60,7 +60,9 @@ def test_each_service_that_fails_has_its_reason(stack: Stack) -> None:
 
 def test_a_job_that_fails(stack: Stack) -> None:
     stack.deploy(document(stack.engine))
-    job = {"mode": "replicated-job", "restart_policy": {"condition": "none"}}
+    # A node that still holds a removed network of that name rejects a first attempt.
+    policy = {"condition": "on-failure", "max_attempts": 2, "delay": "2s"}
+    job = {"mode": "replicated-job", "restart_policy": policy}
     said = stack.refused(document(stack.engine, migrate={"command": DIES, "deploy": job}))
     assert "service shop_migrate" in said
     assert "out of luck" in said

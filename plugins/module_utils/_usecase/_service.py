@@ -107,7 +107,7 @@ def ensure(
     outcome = _with_what_was_lost(outcome, decide)
     service = outcome.observed.service or (before.service if params["state"] == ABSENT else None)
     if params["wait"] and service and not outcome.check_mode:
-        left_as = _fingerprint(service["Spec"])
+        left_as = fingerprint(service["Spec"])
         outcome = _converged(engine, params, run, outcome, service["ID"], outcome.changed, left_as)
     return outcome, facts(engine, outcome.observed)
 
@@ -133,13 +133,14 @@ def _converged(
     waited = wait(engine, service_id, params, run, has_written)
     waited = replace(waited, subject={**waited.subject, "left_as": left_as})
     service = None if params["state"] == ABSENT else engine.service(service_id)
-    if waited.done and service and _fingerprint(service["Spec"]) != left_as:
+    if waited.done and service and fingerprint(service["Spec"]) != left_as:
         _refuse_foreign_change(engine, params, service)
     return replace(outcome, observed=replace(outcome.observed, service=service), waited=waited)
 
 
-def _fingerprint(spec: Mapping[str, Any]) -> int:
-    return zlib.crc32(json.dumps(spec, sort_keys=True).encode())
+def fingerprint(document: Mapping[str, Any]) -> int:
+    """Tells whether a spec, or several, are as they were."""
+    return zlib.crc32(json.dumps(document, sort_keys=True).encode())
 
 
 def _refuse_foreign_change(

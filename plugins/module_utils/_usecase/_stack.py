@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import os
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +25,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     InvalidOption,
     NameTaken,
     NotConverged,
-    NotFound,
+    tells_absence,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._image import image
 from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
@@ -41,6 +40,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, 
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import ROLLBACKS
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import mode_of
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import refuse_older_api
+from ansible_collections.shoal.swarm.plugins.module_utils._tasks import image_of
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._image import (
     Pinned,
     Registry,
@@ -53,7 +53,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     at_once,
     reconcile,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import ACCEPT
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import (
+    ACCEPT,
+    fingerprint,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait import (
     wait_for_end_of_stack,
     wait_for_stack,
@@ -77,7 +80,14 @@ from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
     choose,
     recognisable,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock, Waited, Watch
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
+    Clock,
+    Look,
+    Verdict,
+    Waited,
+    Watch,
+    wait_until,
+)
 
 PRESENT, ABSENT = "present", "absent"
 STATES = (PRESENT, ABSENT)
@@ -239,10 +249,10 @@ def _observer(engine: Engine, params: Mapping[str, Any], stack: Stack) -> Callab
     by_image: dict[str, list[str]] = {}
     for name, spec in stack.services.items():
         by_image.setdefault(written_image(spec), []).append(name)
-    logins = {
-        text: credentials(engine, text, _login(params, text), params["with_registry_auth"])
-        for text in by_image
-    }
+
+    @functools.cache
+    def auth(text: str) -> str:
+        return credentials(engine, text, _login(params, text), params["with_registry_auth"])
 
     def observe() -> Seen:
         seen = _look(engine, params, stack)
@@ -254,7 +264,7 @@ def _observer(engine: Engine, params: Mapping[str, Any], stack: Stack) -> Callab
                     text,
                     _stored_image(there.get(name)),
                     params["resolve_image"],
-                    lambda asked: registry.ask(asked, logins[text]),
+                    lambda asked: registry.ask(asked, auth(text)),
                 )
                 for name in by_image[text]
             }
@@ -265,15 +275,14 @@ def _observer(engine: Engine, params: Mapping[str, Any], stack: Stack) -> Callab
         return replace(
             seen,
             pins=pinned,
-            logins={name: logins[text] for text, names in by_image.items() for name in names},
+            logins={name: auth(text) for text, names in by_image.items() for name in names},
         )
 
     return observe
 
 
 def _stored_image(service: Mapping[str, Any] | None) -> str:
-    container = (service or {}).get("Spec", {}).get("TaskTemplate", {}).get("ContainerSpec") or {}
-    return str(container.get("Image") or "")
+    return image_of(service["Spec"]["TaskTemplate"]) if service else ""
 
 
 def _login(params: Mapping[str, Any], text: str) -> dict[str, str] | None:
@@ -308,18 +317,23 @@ class _Writer:
 
     def _network_create(self, body: dict[str, Any]) -> None:
         name = body["Name"]
-        deadline = self._clock.now() + LET_GO_SECONDS
-        while True:
-            try:
-                self._networks[name] = self._engine.network_create(body)
-            except NameTaken:
-                # By one that was removed a moment ago, and that this host still shows?
-                left = [n["Name"] for n in self._engine.networks() if is_leftover(n)]
-                if name not in left or self._clock.now() >= deadline:
-                    raise
-                self._clock.sleep(0.5)
-            else:
-                return
+
+        def old_one_gone() -> Look:
+            left = [n for n in self._engine.networks() if is_leftover(n) and n["Name"] == name]
+            if left:
+                return Look(Verdict.WAIT, "tasks on this host that have it are still stopping")
+            return Look(Verdict.DONE)
+
+        try:
+            network_id = self._engine.network_create(body)
+        except NameTaken:
+            # By one that was removed a moment ago, and that this host still shows?
+            if old_one_gone().verdict is Verdict.DONE:
+                raise
+            what = f"the end of the old network {name}"
+            wait_until(what, old_one_gone, LET_GO_SECONDS, self._clock)
+            network_id = self._engine.network_create(body)
+        self._networks[name] = network_id
 
     def _secret_create(self, spec: dict[str, Any]) -> None:
         name = spec["Name"]
@@ -345,16 +359,15 @@ class _Writer:
         """What tasks have used is let go some time after they have stopped."""
 
         def remove_patiently(**arguments: Any) -> None:
-            deadline = self._clock.now() + LET_GO_SECONDS
-            while True:
+            def look() -> Look:
                 try:
-                    return remove(**arguments)
-                except NotFound:
-                    return None
-                except EngineError:
-                    if self._clock.now() >= deadline:
-                        raise
-                self._clock.sleep(0.5)
+                    remove(**arguments)
+                except EngineError as error:
+                    if not tells_absence(error):
+                        return Look(Verdict.WAIT, str(error))
+                return Look(Verdict.DONE)
+
+            wait_until("the removal", look, LET_GO_SECONDS, self._clock)
 
         return remove_patiently
 
@@ -368,13 +381,12 @@ def _written(before: Seen, after: Seen, name: str) -> dict[str, Any]:
     return {
         "created": [called for called in new if called not in old],
         "updated": [c for c in new if c in old and old[c]["Spec"] != new[c]["Spec"]],
-        "left_as": _fingerprint(new.values()),
+        "left_as": _left_as(new),
     }
 
 
-def _fingerprint(services: Iterable[Mapping[str, Any]]) -> int:
-    specs = {service["ID"]: service["Spec"] for service in services}
-    return zlib.crc32(json.dumps(specs, sort_keys=True).encode())
+def _left_as(services: Mapping[str, Mapping[str, Any]]) -> int:
+    return fingerprint({service["ID"]: service["Spec"] for service in services.values()})
 
 
 def _finished(
@@ -395,9 +407,10 @@ def _finished(
             waited = _converged(engine, params, run, deed.stack, subject)
         if not waited.done:
             return replace(outcome, waited=waited), {}
+    seen = deed.look()
     if waited and deed.stack:
-        _refuse_foreign_change(deed, params, deed.look(), subject)
-    last = reconcile(engine, deed.look, deed.last, run, deed.operations)
+        _refuse_foreign_change(deed, params, seen, subject)
+    last = reconcile(engine, deed.look, deed.last, run, deed.operations, seen)
     return replace(outcome, observed=last.observed, waited=waited), facts(name, last.observed)
 
 
@@ -458,7 +471,7 @@ def _refuse_foreign_change(
 ) -> None:
     """Somebody else has written a service while we waited: is it still as the task asked?"""
     services = seen.services_of(params["name"])
-    if _fingerprint(services.values()) == subject["left_as"]:
+    if _left_as(services) == subject["left_as"]:
         return
     rolled_back = {
         f"update service {name}"

@@ -42,6 +42,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     OWN_LABELS,
     SECRET,
     equal,
+    labels_beside,
     leaves,
     shown,
     stored,
@@ -62,6 +63,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
 SECRETS, CONFIGS = "secret", "config"
 # Groups of actions that need not wait for each other.
 OBJECTS, SERVICES, HEIRS, LEFTOVERS = "objects", "services", "heirs", "leftovers"
+
+_LABELS = labels_beside(OWN_LABELS)
 
 Document = Mapping[str, Any]
 
@@ -612,10 +615,7 @@ def updated(before: Document, wanted: Document) -> dict[str, Any]:
         if not equal(row, stored(before, row), stored(wanted, row))
     }
     # Those of the stack itself are no option of a service, and so in no row.
-    labels = {
-        **wanted["Labels"],
-        **{k: v for k, v in (before.get("Labels") or {}).items() if k.startswith(OWN_LABELS)},
-    }
+    labels = _LABELS.combine(before.get("Labels") or {}, wanted["Labels"])
     if labels != (before.get("Labels") or {}):
         changed.add("Labels")
     if _container(before).get("Labels") != _container(wanted).get("Labels"):

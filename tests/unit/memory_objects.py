@@ -174,8 +174,13 @@ def network(network_id: str, name: str, scope: str = "swarm", **more: Any) -> Do
 
 
 LOCAL_NETWORKS = tuple(
-    network(name[0] * 64, name, "local", Driver="null" if name == "none" else name)
-    for name in ("host", "bridge", "none")
+    network(name[0] * 64, name, "local", Driver=driver)
+    for name, driver in {
+        "host": "host",
+        "bridge": "bridge",
+        "none": "null",
+        "docker_gwbridge": "bridge",
+    }.items()
 )
 
 

@@ -32,6 +32,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._objects impo
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._refusals import (
     refuse_file,
+    refuse_network,
     refuse_service,
     refuse_shared_ports,
 )
@@ -126,6 +127,7 @@ def _external_files(
 
 
 def _network(stack: str, path: str, name: str, definition: Document) -> dict[str, Any]:
+    refuse_network(path, name)
     body = {
         "Name": name,
         "Driver": definition.get("driver") or _DRIVER,

@@ -18,8 +18,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import Invalid
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import JOBS, mode_of
 from ansible_collections.shoal.swarm.plugins.module_utils._units import NANOSECONDS, duration
 
-_SERVICE_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?\Z")
-_SERVICE_NAME_LENGTH = 63
+# Services and networks have names that DNS takes.
+_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_-]*[a-zA-Z0-9])?\Z")
+_NAME_LENGTH = 63
+# Networks of every node, and of no swarm (moby runconfig.IsPreDefinedNetwork).
+_OF_EVERY_NODE = ("bridge", "default", "host", "none")
 _FILE_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9._-]*[a-zA-Z0-9])?\Z")
 _FILE_NAME_LENGTH = 64
 # Data has to be shorter than this, in bytes.
@@ -50,12 +53,8 @@ def refuse_service(key: str, spec: Document) -> None:
 
 def _wrong_with_service(spec: Document) -> Iterator[tuple[str, str]]:
     name, task = spec["Name"], spec["TaskTemplate"]
-    if not _SERVICE_NAME.match(name) or len(name) > _SERVICE_NAME_LENGTH:
-        yield (
-            "",
-            f"its name in the swarm is '{name}', and the engine takes letters, digits, '-' and "
-            f"'_', {_SERVICE_NAME_LENGTH} of them at most",
-        )
+    if not _is_name(name):
+        yield "", _wrong_name(name)
     yield from _wrong_with_container(task["ContainerSpec"])
     for kind, amounts in task["Resources"].items():
         path = f".deploy.resources.{kind.lower()}"
@@ -75,6 +74,25 @@ def _wrong_with_service(spec: Document) -> Iterator[tuple[str, str]]:
         if not 0 <= spec.get(key, {}).get("MaxFailureRatio", 0) <= 1:
             yield f".deploy.{key[:-6].lower()}_config.max_failure_ratio", "is from 0 to 1"
     yield from _wrong_with_ports(spec["EndpointSpec"])
+
+
+def _is_name(name: str) -> bool:
+    return bool(_NAME.match(name)) and len(name) <= _NAME_LENGTH
+
+
+def _wrong_name(name: str) -> str:
+    return (
+        f"its name in the swarm is '{name}', and the engine takes letters, digits, and '-' and '_' "
+        f"between them, {_NAME_LENGTH} of them at most"
+    )
+
+
+def refuse_network(path: str, name: str) -> None:
+    """Refuse a network with a name that the engine would not take."""
+    if name in _OF_EVERY_NODE:
+        raise InvalidOption(f"{path}: '{name}' is a network of every node: give it another name")
+    if not _is_name(name):
+        raise InvalidOption(f"{path}: {_wrong_name(name)}")
 
 
 def _wrong_with_container(container: Document) -> Iterator[tuple[str, str]]:

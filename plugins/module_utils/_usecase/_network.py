@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._refusals import refuse_network
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     EngineError,
     InUse,
@@ -80,6 +81,7 @@ def ensure(
     """Carry out the task; the outcome and the facts that it returns."""
     name, is_wanted = params["name"], params["state"] == PRESENT
     if is_wanted:
+        refuse_network("name", name)
         refuse_newer(ROWS, params, engine.api_version)
     values = wanted(ROWS, params) if is_wanted else {}
     require_manager(membership(engine.info()))

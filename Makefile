@@ -13,10 +13,13 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 # ansible finds the checkout here (ansible.cfg), and so does mypy.
 COLLECTION := .ansible/collections/ansible_collections/shoal/swarm
 
+# What takes long has a target of its own.
+LONG := molecule-operations
 MOLECULE := $(patsubst molecule/%/molecule.yml,molecule-%,$(wildcard $(MOLECULE_GLOB)))
+MOLECULE := $(filter-out $(LONG),$(MOLECULE))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint types sanity units build molecule test stacks faults demo bench lab lab-down clean
+.PHONY: help venv lint types sanity units build molecule test stacks operations faults demo bench lab lab-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +57,8 @@ test: venv ## all of the above
 
 stacks: venv ## compose files, beside what the Docker CLI (28 or newer) makes of them; needs no engine
 	PYTHONPATH=.ansible/collections pytest --quiet tests/cli
+
+operations: molecule-operations ## drains, reboots, upgrades, backups and losses: the playbooks, on five hosts
 
 faults: venv ## hosts that are killed in the middle of an update, and what else takes long
 	PYTEST_ADDOPTS="-m faults" molecule test --scenario-name service

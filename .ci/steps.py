@@ -6,7 +6,8 @@
 """Run make targets and say how each went, whatever the others did.
 
 Each argument is a lane: targets that run one after another, beside those of the other lanes. What
-keeps the processor busy and what mostly waits for a lab belong into lanes of their own.
+keeps the processor busy and what mostly waits for a lab belong into lanes of their own. A lane that
+is through takes the last step of the one that has most before it.
 
 Each step's output goes to .cache/steps/STEP.log; of a step that fails its end is shown. The
 count of steps is the last line of .cache/steps/summary.
@@ -94,9 +95,10 @@ def main(lanes: Sequence[str]) -> int:
                         step.show_end()
                     print(rows[step.name], flush=True)
                     running[number] = step = None
-                if step is None and names:
-                    print(f"{names[0]} ...", flush=True)
-                    running[number] = Step(names.pop(0))
+                if step is None and any(waiting):
+                    name = names.pop(0) if names else max(waiting, key=len).pop()
+                    print(f"{name} ...", flush=True)
+                    running[number] = Step(name)
             time.sleep(0.2)
     except BaseException:
         for step in running:

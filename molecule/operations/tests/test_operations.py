@@ -1,0 +1,494 @@
+# Copyright (c) 2026, the shoal.swarm authors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a swarm goes through in its life, while clients use it. The tests build on each other."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import Infra, Lab, Recap, until
+
+MANAGERS = ["node1", "node2", "node3"]
+WORKERS = ["node4", "node5"]
+HOSTS = MANAGERS + WORKERS
+REMEMBERED = "shoal.swarm/availability"
+
+# It answers for a while after it was told to stop, to those who looked its address up before.
+SERVE = """sh -c 'serve & server=$$!; trap "sleep 3; kill $$server" TERM; wait; wait'"""
+ASK = (
+    """sh -c 'while sleep 0.2; do wget -q -T 2 -O /dev/null http://web:8080/ || echo lost; done'"""
+)
+DEPLOY = {
+    "replicas": 2,
+    # Traffic to a virtual address needs ip_vs, which the lab's hosts do not have.
+    "endpoint_mode": "dnsrr",
+    "update_config": {"order": "start-first", "monitor": "2s"},
+}
+HEALTHY = {"test": "wget -q -O /dev/null http://127.0.0.1:8080/", "interval": "1s"}
+SHOP = {
+    "services": {
+        "web": {
+            "image": "{{ lab_registry }}/web:1",
+            "command": SERVE,
+            "healthcheck": HEALTHY,
+            "deploy": DEPLOY,
+            "secrets": ["key"],
+            "configs": ["site"],
+        },
+        "client": {"image": "{{ lab_registry }}/web:1", "command": ASK, "deploy": DEPLOY},
+    },
+    "secrets": {"key": {"environment": "SHOP_KEY"}},
+    "configs": {"site": {"content": "open"}},
+}
+VARIABLES = {
+    # What the clients said is kept, although they move from node to node.
+    "quorum_swarm": {"task_history_retention_limit": 100},
+    "quorum_node_labels": {"zone": "{{ inventory_hostname }}"},
+    "stacks_stacks": [{"name": "shop", "compose": SHOP, "env": {"SHOP_KEY": "open sesame"}}],
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def variables(infra: Infra, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An inventory of our own beside the lab's: what the swarm is to be."""
+    folder = tmp_path_factory.mktemp("operations") / "inventory"
+    shutil.copytree(infra.inventory, folder)
+    variables = yaml.safe_load((folder / "group_vars/all.yml").read_text())
+    (folder / "group_vars/all.yml").write_text(yaml.safe_dump({**variables, **VARIABLES}))
+    return folder
+
+
+@pytest.fixture
+def play(infra: Infra, variables: Path) -> Callable[..., Recap]:
+    def play(name: str, *arguments: str) -> Recap:
+        return infra.play(f"shoal.swarm.{name}", *arguments, inventory=variables)
+
+    return play
+
+
+@pytest.fixture
+def groups(variables: Path) -> Iterator[Callable[..., None]]:
+    """Moves hosts between the groups of the inventory, and back after the test."""
+    file = variables / "hosts.yml"
+    original = file.read_text()
+
+    def move(managers: list[str], workers: list[str]) -> None:
+        children = yaml.safe_load(original)["all"]["children"]
+        hosts = {**children["swarm_managers"]["hosts"], **children["swarm_workers"]["hosts"]}
+        for group, names in (("swarm_managers", managers), ("swarm_workers", workers)):
+            children[group]["hosts"] = {name: hosts[name] for name in names}
+        inventory = yaml.safe_load(original)
+        inventory["all"]["children"] = children
+        file.write_text(yaml.safe_dump(inventory))
+
+    yield move
+    file.write_text(original)
+
+
+def manager(lab: Lab) -> str:
+    """A host that is a manager now."""
+    states = {host: lab.try_on(host, "sudo docker node ls").returncode for host in HOSTS}
+    return next(host for host, code in states.items() if code == 0)
+
+
+def lost(lab: Lab) -> int:
+    """How many requests have failed since the clients began."""
+    log = lab.on(manager(lab), "sudo docker service logs --raw shop_client 2>&1 || true")
+    return log.count("lost")
+
+
+def running(lab: Lab, host: str) -> list[str]:
+    """The containers that run on a host."""
+    return lab.on(host, "sudo docker ps --quiet").split()
+
+
+def assert_whole(lab: Lab, managers: list[str], workers: list[str]) -> None:
+    nodes = lab.nodes(managers[0])
+    assert {n: node["Status"]["State"] for n, node in nodes.items()} == dict.fromkeys(
+        managers + workers, "ready"
+    )
+    assert {n for n, node in nodes.items() if "ManagerStatus" in node} == set(managers)
+    assert {n: node["Spec"]["Availability"] for n, node in nodes.items()} == dict.fromkeys(
+        managers + workers, "active"
+    )
+    assert all(REMEMBERED not in node["Spec"]["Labels"] for node in nodes.values())
+    assert {n: node["Spec"]["Labels"]["zone"] for n, node in nodes.items()} == {
+        name: name for name in managers + workers
+    }
+    assert_serves(lab, managers[0])
+
+
+def assert_serves(lab: Lab, host: str) -> None:
+    form = "--format '{{.Name}} {{.Replicas}}'"
+    expected = ["shop_client 2/2", "shop_web 2/2"]
+    services = f"sudo docker stack services shop {form}"
+    until(lambda: sorted(lab.on(host, services).splitlines()) == expected, 120)
+
+
+class QuorumWatch:
+    """Looks again and again, from several managers, whether the swarm can be changed."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab, self.gaps, self.looks = lab, 0, 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> QuorumWatch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._ended.wait(2):
+            self.looks += 1
+            # Listing services needs a leader.
+            answers = (
+                self.lab.try_on(host, "sudo timeout 20 docker service ls --quiet").returncode
+                for host in MANAGERS
+            )
+            self.gaps += not any(code == 0 for code in answers)
+
+
+def test_the_swarm_is_made(play: Callable[..., Recap], lab: Lab) -> None:
+    assert play("site").returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert lost(lab) == 0
+
+
+# Out of service and back
+
+
+def test_a_drain_empties_the_host(play: Callable[..., Recap], lab: Lab) -> None:
+    (victim,) = [host for host in HOSTS if running(lab, host)][:1]
+    before = lost(lab)
+    recap = play("drain", "-e", f"swarm_hosts={victim}")
+    assert recap.returncode == 0
+    assert running(lab, victim) == []
+    spec = lab.nodes(MANAGERS[0])[victim]["Spec"]
+    assert (spec["Availability"], spec["Labels"][REMEMBERED]) == ("drain", "active")
+    assert_serves(lab, MANAGERS[0])
+    again = play("drain", "-e", f"swarm_hosts={victim}")
+    assert (again.returncode, again.counts("changed")[victim]) == (0, 0)
+    back = play("drain", "-e", f"swarm_hosts={victim}", "-e", "drain_state=active")
+    assert back.returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert lost(lab) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["drain"], "Say which hosts"),
+        (["drain", "-e", "swarm_hosts=node4", "-e", "drain_state=gone"], "drained or active"),
+        (["remove_node"], "Say which hosts"),
+        (["reset"], "reset_confirm=true"),
+        (["upgrade"], "Say to which version"),
+        (["upgrade", "-e", "engine_version=99.9"], "apt-cache madison"),
+        (["rotate", "-e", '{"rotate": ["everything"]}'], "rotate is a list of"),
+        (["restore"], "Say which backup"),
+        (["recover"], "Say which manager"),
+        (["recover", "-e", "recover_host=node1"], "has its quorum"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_changes_nothing(
+    play: Callable[..., Recap], lab: Lab, arguments: list[str], says: str
+) -> None:
+    def state() -> Any:
+        return {name: node["Spec"] for name, node in lab.nodes(MANAGERS[0]).items()}
+
+    before = state()
+    recap = play(*arguments)
+    assert recap.returncode != 0
+    assert says in " ".join(recap.output.split())
+    assert state() == before
+
+
+def boots(lab: Lab, host: str) -> threading.Thread:
+    """A container does not start itself again after a reboot: somebody has to press the button."""
+
+    def press() -> None:
+        until(lambda: lab.try_on(host, "true").returncode != 0, 120)
+        lab.command("start", host)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    return thread
+
+
+def test_a_reboot(play: Callable[..., Recap], lab: Lab) -> None:
+    before = lost(lab)
+    asked = play("reboot", "-e", "maintenance_reboot_only_if_required=true")
+    assert asked.returncode == 0
+    assert sum(asked.counts("changed").values()) == 0
+    up_since = lab.on("node2", "stat -c %Y /proc/1")
+    button = boots(lab, "node2")
+    recap = play("reboot", "-e", "swarm_hosts=node2")
+    button.join()
+    assert recap.returncode == 0
+    assert lab.on("node2", "stat -c %Y /proc/1") != up_since
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert lost(lab) == before
+
+
+# Rotation
+
+
+def test_tokens_are_rotated_once(play: Callable[..., Recap], lab: Lab) -> None:
+    def tokens() -> list[str]:
+        return [
+            lab.on("node1", f"sudo docker swarm join-token -q {r}") for r in ("manager", "worker")
+        ]
+
+    before = tokens()
+    recap = play("rotate", "-e", "rotate_key=first")
+    assert recap.returncode == 0
+    after = tokens()
+    assert not set(before) & set(after)
+    assert all(token.strip() not in recap.output for token in (*before, *after))
+    assert sum(play("rotate", "-e", "rotate_key=first").counts("changed").values()) == 0
+    assert tokens() == after
+
+
+def test_the_ca_is_rotated(play: Callable[..., Recap], lab: Lab) -> None:
+    def root() -> str:
+        return lab.swarm("node1")["Cluster"]["TLSInfo"]["TrustRoot"]
+
+    before, failed = root(), lost(lab)
+    arguments = ("-e", '{"rotate": ["ca"], "rotate_key": "7"}')
+    assert play("rotate", *arguments).returncode == 0
+    after = root()
+    assert after != before
+    nodes = lab.nodes("node1")
+    assert {
+        n: node["Description"]["TLSInfo"]["TrustRoot"] for n, node in nodes.items()
+    } == dict.fromkeys(HOSTS, after)
+    assert sum(play("rotate", *arguments).counts("changed").values()) == 0
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert lost(lab) == failed
+
+
+# Managers and workers
+
+
+def test_the_roles_follow_the_inventory(
+    play: Callable[..., Recap], lab: Lab, groups: Callable[..., None]
+) -> None:
+    failed = lost(lab)
+    leader = lab.leader(MANAGERS)
+    managers = sorted({*MANAGERS, "node4"} - {leader})
+    workers = [leader, "node5"]
+    with QuorumWatch(lab) as watch:
+        groups(managers, workers)
+        assert play("site").returncode == 0
+    assert_whole(lab, managers, workers)
+    again = play("site")
+    assert sum(again.counts("changed").values()) == 0
+    assert watch.looks > 3
+    groups(MANAGERS, WORKERS)
+    assert play("site").returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert lost(lab) == failed
+
+
+def test_a_node_that_is_removed_comes_back_as_a_new_one(
+    play: Callable[..., Recap], lab: Lab
+) -> None:
+    failed = lost(lab)
+    old = lab.nodes("node1")["node5"]["ID"]
+    assert play("remove_node", "-e", "swarm_hosts=node5").returncode == 0
+    assert set(lab.nodes("node1")) == set(HOSTS) - {"node5"}
+    assert lab.swarm("node5")["LocalNodeState"] == "inactive"
+    assert play("remove_node", "-e", "swarm_hosts=node5").returncode == 0
+    assert play("site").returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert lab.nodes("node1")["node5"]["ID"] != old
+    assert lost(lab) == failed
+
+
+@pytest.mark.parametrize("victim", ["node4", "node3"], ids=["worker", "manager"])
+def test_a_dead_host_is_removed_and_comes_back(
+    play: Callable[..., Recap], lab: Lab, victim: str
+) -> None:
+    lab.command("kill", victim)
+    until(lambda: lab.nodes("node1")[victim]["Status"]["State"] == "down", 90)
+    recap = play(
+        "remove_node", "-e", f"swarm_hosts={victim}", "--ssh-common-args=-oConnectTimeout=3"
+    )
+    assert victim not in lab.nodes("node1"), recap.output
+    assert_serves(lab, "node1")
+    lab.command("start", victim)
+    # It still believes to be in the swarm; its certificate says otherwise.
+    lab.on(victim, "sudo docker swarm leave --force || true")
+    assert play("site").returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)
+
+
+def test_a_ghost_gives_its_labels_to_the_host_that_came_back(
+    play: Callable[..., Recap], lab: Lab
+) -> None:
+    lab.on("node1", "sudo docker node update --label-add rack=r7 node5")
+    lab.on("node5", "sudo docker swarm leave")
+    until(lambda: lab.nodes("node1")["node5"]["Status"]["State"] == "down", 90)
+    assert play("site").returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert lab.nodes("node1")["node5"]["Spec"]["Labels"] == {"rack": "r7", "zone": "node5"}
+    assert len(lab.on("node1", "sudo docker node ls --quiet").split()) == len(HOSTS)
+
+
+# Another engine
+
+
+def newer_engine(lab: Lab) -> None:
+    """Debian 13's packages, on hosts that have Debian 12's: the engine goes from 20.10 to 26.1."""
+    for host in HOSTS:
+        lab.on(
+            host,
+            "sudo sh -c 'for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do"
+            " [ -e $file ] && sed s/bookworm/trixie/g $file; done"
+            " > /etc/apt/sources.list.d/newer.list && apt-get update -qq'",
+        )
+
+
+def test_an_upgrade(play: Callable[..., Recap], lab: Lab) -> None:
+    failed = lost(lab)
+    newer_engine(lab)
+    leader = lab.leader(MANAGERS)
+    with QuorumWatch(lab) as watch:
+        recap = play("upgrade", "-e", "engine_version=26.1.5")
+    assert recap.returncode == 0
+    assert watch.looks > 10
+    assert watch.gaps == 0
+    versions = {
+        name: node["Description"]["Engine"]["EngineVersion"].partition("+")[0]
+        for name, node in lab.nodes("node1").items()
+    }
+    assert versions == dict.fromkeys(HOSTS, "26.1.5")
+    assert_whole(lab, MANAGERS, WORKERS)
+    restarted = {host: int(lab.on(host, "stat -c %Y /run/docker.pid")) for host in HOSTS}
+    order = sorted(HOSTS, key=restarted.__getitem__)
+    assert order[2] == leader
+    assert set(order[:3]) == set(MANAGERS)
+    assert lost(lab) == failed
+    again = play("upgrade", "-e", "engine_version=26.1.5")
+    assert sum(again.counts("changed").values()) == 0
+
+
+# The worst
+
+
+def objects(lab: Lab) -> Any:
+    host = manager(lab)
+    found: dict[str, Any] = {"cluster": lab.swarm(host)["Cluster"]["ID"]}
+    for kind in ("service", "secret", "config"):
+        ids = lab.on(host, f"sudo docker {kind} ls --quiet").split()
+        documents = lab.docker(host, kind, "inspect", *ids)
+        found[kind] = {thing["ID"]: thing["Spec"] for thing in documents}
+    found["labels"] = {n: node["Spec"]["Labels"] for n, node in lab.nodes(host).items()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def backup(infra: Infra, variables: Path, lab: Lab) -> tuple[Path, Any]:
+    """A backup, and what was in the swarm then."""
+    folder = variables.parent / "backups"
+    before = objects(lab)
+    recap = infra.play(
+        "shoal.swarm.backup", "-e", f"maintenance_backup_folder={folder}", inventory=variables
+    )
+    assert recap.returncode == 0
+    (archive,) = folder.glob("*.tar.gz")
+    return archive, before
+
+
+def test_a_backup_leaves_the_swarm_whole(backup: tuple[Path, Any], lab: Lab) -> None:
+    archive, _before = backup
+    assert archive.stat().st_mode & 0o077 == 0
+    described = json.loads(Path(f"{archive}.json").read_text())
+    assert described["cluster_id"] == lab.swarm("node1")["Cluster"]["ID"]
+    assert described["nodes"] == HOSTS
+    assert described["hostname"] != lab.leader(MANAGERS)
+    assert_whole(lab, MANAGERS, WORKERS)
+    for host in HOSTS:
+        assert "swarm-" not in lab.on(host, "sudo ls /var/lib/docker")
+
+
+def test_quorum_that_is_lost_for_good(play: Callable[..., Recap], lab: Lab) -> None:
+    before = objects(lab)
+    for host in ("node2", "node3"):
+        lab.on(host, "sudo systemctl stop docker.socket docker.service")
+        lab.on(host, "sudo rm -rf /var/lib/docker/swarm")
+        lab.on(host, "sudo systemctl start docker.service docker.socket")
+    until(lambda: lab.try_on("node1", "sudo docker service ls").returncode != 0, 90)
+    site = play("site")
+    assert site.returncode != 0
+    assert "Bring its managers back" in " ".join(site.output.split())
+    started = time.monotonic()
+    assert play("recover", "-e", "recover_host=node1").returncode == 0
+    print(f"recovered within {time.monotonic() - started:.0f} s")
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert objects(lab) == before
+    assert "has its quorum" in " ".join(play("recover", "-e", "recover_host=node1").output.split())
+
+
+def test_a_backup_that_is_damaged_is_refused(
+    play: Callable[..., Recap], lab: Lab, backup: tuple[Path, Any], tmp_path: Path
+) -> None:
+    archive, _before = backup
+    damaged = tmp_path / archive.name
+    content = bytearray(archive.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    shutil.copy(f"{archive}.json", f"{damaged}.json")
+    lose_everything(lab)
+    recap = play("restore", "-e", f"maintenance_backup={damaged}", "-e", "restore_host=node1")
+    assert recap.returncode != 0
+    assert "is not what was backed up" in " ".join(recap.output.split())
+    assert lab.swarm("node1")["LocalNodeState"] == "inactive"
+
+
+def lose_everything(lab: Lab) -> None:
+    for host in HOSTS:
+        lab.on(host, "sudo systemctl stop docker.socket docker.service")
+        lab.on(host, "sudo rm -rf /var/lib/docker/swarm")
+        lab.on(host, "sudo systemctl start docker.service docker.socket")
+
+
+def test_everything_is_lost_and_restored(
+    play: Callable[..., Recap], lab: Lab, backup: tuple[Path, Any]
+) -> None:
+    archive, before = backup
+    started = time.monotonic()
+    described = json.loads(Path(f"{archive}.json").read_text())
+    host = f"restore_host={described['hostname']}"
+    assert play("restore", "-e", f"maintenance_backup={archive}", "-e", host).returncode == 0
+    print(f"restored within {time.monotonic() - started:.0f} s")
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert objects(lab) == before
+
+
+def test_a_reset_leaves_bare_hosts_and_their_volumes(play: Callable[..., Recap], lab: Lab) -> None:
+    lab.on("node4", "sudo docker volume create kept")
+    recap = play("reset", "-e", "reset_confirm=true")
+    assert recap.returncode == 0
+    for host in HOSTS:
+        assert lab.try_on(host, "command -v dockerd || ls /etc/docker/daemon.json").returncode != 0
+        assert lab.on(host, "sudo ls /var/lib/docker").split() == ["volumes"]
+        assert "shoal" not in lab.on(host, "sudo nft list ruleset")
+        assert lab.try_on(host, "ls -d /sys/class/net/docker*").returncode != 0
+    assert "kept" in lab.on("node4", "sudo ls /var/lib/docker/volumes")
+    assert play("reset", "-e", "reset_confirm=true").returncode == 0
+    assert play("site").returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)

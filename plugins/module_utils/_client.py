@@ -181,6 +181,9 @@ class Engine:
     def unlock_key(self) -> str:
         return self._get("/swarm/unlockkey", "read the unlock key").get("UnlockKey", "")
 
+    def swarm_unlock(self, key: str) -> None:
+        self._write("POST", "/swarm/unlock", "unlock the manager", body={"UnlockKey": key})
+
     # Nodes
 
     def nodes(self, filters: Mapping[str, list[str]] | None = None) -> list[Document]:
@@ -193,6 +196,10 @@ class Engine:
         path = f"/nodes/{quote(node_id)}/update"
         doing = f"update node {node_id}"
         self._write("POST", path, doing, query={"version": version}, body=spec)
+
+    def node_remove(self, node_id: str, force: bool) -> None:
+        path = f"/nodes/{quote(node_id)}"
+        self._write("DELETE", path, f"remove node {node_id}", query={"force": _flag(force)})
 
     # Services and their tasks
 

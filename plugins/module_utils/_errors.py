@@ -75,6 +75,10 @@ class Locked(EngineError):
     """The engine's swarm state is encrypted and waits for the unlock key."""
 
 
+class KeyRefused(EngineError):
+    """The engine's swarm state is encrypted with another key than the one given."""
+
+
 class AlreadyInSwarm(EngineError):
     """The engine is part of a swarm, or is just joining one."""
 
@@ -96,6 +100,7 @@ _BY_TEXT: tuple[tuple[str, type[EngineError]], ...] = (
     ("only updates to labels are allowed", ContentDiffers),
     ("is in use by", InUse),
     ("needs to be unlocked", Locked),
+    ("invalid key provided", KeyRefused),
     ("already part of a swarm", AlreadyInSwarm),
     ("timeout was reached before node", JoinPending),
     ("valid join token is necessary", TokenRefused),

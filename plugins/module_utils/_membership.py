@@ -81,7 +81,7 @@ def require_manager(member: Membership) -> None:
     if member.state is NodeState.LOCKED:
         raise WrongState(
             f"{host} is locked (autolock): unlock it with its unlock key "
-            "(docker swarm unlock), then run again"
+            "(shoal.swarm.swarm_unlock), then run again"
         )
     if member.state is NodeState.PENDING and member.node_id:
         raise WrongState(
@@ -131,9 +131,21 @@ class Quorum:
     def holds(self) -> bool:
         return self.reachable >= self.needed
 
+    def with_one(self) -> Quorum:
+        """After one more manager was promoted, and the others reach it."""
+        return Quorum(self.managers + 1, self.reachable + 1)
+
     def without_one(self, reachable: bool) -> Quorum:
         """After one manager was demoted or removed (not just stopped)."""
         return Quorum(self.managers - 1, self.reachable - (1 if reachable else 0))
+
+    def spares_one(self, reachable: bool) -> bool:
+        """Whether one manager can be demoted: there is a quorum before it, and one after it."""
+        return self.holds and self.without_one(reachable).holds
+
+    def told_without_one(self, reachable: bool) -> str:
+        """The arithmetic of a demotion, for people."""
+        return f"now {self}; without it {self.without_one(reachable)}"
 
     def __str__(self) -> str:
         return f"{self.reachable} of {self.managers} managers reachable, {self.needed} needed"

@@ -13,6 +13,8 @@ A case of `cases/MODULE.yml` or `cases/MODULE-SUBJECT.yml`:
                  root_ca      PEM text of the root CA
                  rotating_to  PEM text of the one that is to come
                  nodes        name -> parts of the node's spec
+                 ghosts       name -> parts of the spec of the node that the host was before it left
+                              and joined again
                  services     specs
                  updates      specs that come after them, over the service of the name
                  rolled_back  names of services that were rolled back by hand then
@@ -23,9 +25,10 @@ A case of `cases/MODULE.yml` or `cases/MODULE-SUBJECT.yml`:
                  state        locked, pending, error: what has become of the first host
                  gone         hosts that were switched off
                  api_version  what the client speaks
-    params     the task's options; `<name>` in a text is the node ID of that host, `<worker token>`
-               and `<manager token>` are the join tokens of the first host's swarm, and
-               `<network NAME>`, `<secret NAME>` and `<config NAME>` are IDs
+    params     the task's options; `<name>` in a text is the node ID of that host, `<ghost name>`
+               that of the node it was before, `<worker token>`
+               and `<manager token>` are the join tokens of the first host's swarm, `<unlock key>`
+               is its unlock key, and `<network NAME>`, `<secret NAME>` and `<config NAME>` are IDs
     plan       the actions in order, of `arguments` only what matters; [] where there is nothing
     again      changes: where the same task changes something again
     warns      a text in a warning; without it there is none, where a registry is observed
@@ -121,11 +124,17 @@ def _settle_in(
     founder: Daemon, hosts: list[Daemon], roles: list[str], observed: Mapping[str, Any]
 ) -> None:
     swarm = founder.swarm_or_fail()
-    for host, role in zip(hosts, roles):
-        if host is not founder and role != "outside":
-            token = swarm.tokens()[role.capitalize()]
-            address = f"{founder.address}:2377"
-            host.engine.swarm_join({"RemoteAddrs": [address], "JoinToken": token})
+    members = {host.name: (host, role) for host, role in zip(hosts, roles) if role != "outside"}
+
+    def join(name: str) -> None:
+        host, role = members[name]
+        token = swarm.tokens()[role.capitalize()]
+        address = f"{founder.address}:2377"
+        host.engine.swarm_join({"RemoteAddrs": [address], "JoinToken": token})
+
+    for name in members:
+        if name != founder.name:
+            join(name)
     swarm.spec = laid_over(swarm.spec, observed.get("swarm", {}))
     swarm.rotated_for = swarm.spec["CAConfig"].get("ForceRotate", 0)
     swarm.after_settings(swarm.spec)
@@ -134,8 +143,14 @@ def _settle_in(
     if "rotating_to" in observed:
         swarm.world.delays.rotation = 60
         swarm.rotate_to(observed["rotating_to"])
+    for name, spec in observed.get("ghosts", {}).items():
+        ghost = swarm.node(name)
+        ghost.spec = laid_over(ghost.spec, spec)
+        members[name][0].engine.swarm_leave(force=True)
+        swarm.world.sleep(swarm.world.delays.down)
+        join(name)
     for name, spec in observed.get("nodes", {}).items():
-        node = swarm.node(name)
+        node = next(n for n in swarm.nodes if n.hostname == name and n.daemon)
         node.spec = laid_over(node.spec, spec)
     for network in observed.get("networks", ()):
         swarm.create_network({"Driver": "overlay", **_body(network)})
@@ -191,6 +206,9 @@ def with_names_resolved(value: Any, hosts: list[Daemon]) -> Any:
             value = value.replace(f"<{host.name}>", host.node.id)
     swarms = [host.swarm for host in hosts if host.swarm]
     if swarms:
+        for node in swarms[0].nodes:
+            if node.daemon is None:
+                value = value.replace(f"<ghost {node.hostname}>", node.id)
         for network in swarms[0].networks:
             value = value.replace(f"<network {network['Name']}>", network["Id"])
         for kind, files in swarms[0].files.items():
@@ -199,4 +217,5 @@ def with_names_resolved(value: Any, hosts: list[Daemon]) -> Any:
         tokens = swarms[0].tokens()
         value = value.replace("<worker token>", tokens["Worker"])
         value = value.replace("<manager token>", tokens["Manager"])
+        value = value.replace("<unlock key>", swarms[0].unlock_key)
     return value

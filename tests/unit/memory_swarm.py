@@ -63,6 +63,10 @@ LOCKED = (
     "Swarm is encrypted and needs to be unlocked before it can be used. Please use "
     '"docker swarm unlock" to unlock it.'
 )
+NOT_LOCKED = "swarm is not locked"
+NO_KEY = "invalid key string"
+WRONG_KEY = "swarm could not be unlocked: invalid key provided"
+EVICTED = "rpc error: code = NotFound desc = node not found in store"
 LEAVE_LOCKED = (
     "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message."
 )
@@ -361,6 +365,8 @@ def leader_lost_committed(daemon: Daemon, perform: Callable[[], Any]) -> Any:
 
 @dataclass(eq=False)
 class Node(Thing):
+    created_at: str = ""
+    updated_at: str = ""
     hostname: str = ""
     address: str = ""
     port: int = 2377
@@ -373,6 +379,11 @@ class Node(Thing):
     state: str = "ready"
     message: str = ""
     tls: Document = field(default_factory=dict)
+
+    def touch(self) -> None:
+        super().touch()
+        self.updated_at = self.swarm.world.timestamp()
+        self.created_at = self.created_at or self.updated_at
 
     @property
     def manager_address(self) -> str:
@@ -388,6 +399,8 @@ class Node(Thing):
             status["Message"] = self.message
         document = {
             **super().document(),
+            "CreatedAt": self.created_at,
+            "UpdatedAt": self.updated_at,
             "Description": {
                 "Hostname": self.hostname,
                 "Platform": {"Architecture": "x86_64", "OS": "linux"},
@@ -614,6 +627,22 @@ class Swarm(Thing):
         spec = {**body, "Labels": body.get("Labels") or {}}
         node.write(query.get("version"), {key: spec[key] for key in spec if spec[key] != ""})
         self.world.later(self.world.delays.role, lambda: self.follow_role(node))
+        self.place_tasks()
+
+    def remove_node(self, reference: str, force: bool) -> None:
+        node = self.node(reference)
+        if node.spec["Role"] == "manager" and node.is_manager:
+            text = (
+                f"node {node.id} is a cluster manager and is a member of the raft cluster. It must "
+                "be demoted to worker before removal"
+            )
+            raise Refusal(400, PRECONDITION + text)
+        if node.state == "ready" and not force:
+            raise Refusal(400, f"{PRECONDITION}node {node.id} is not down and can't be removed")
+        self.index += 1
+        self.nodes.remove(node)
+        if node.daemon:
+            node.daemon.evict()
         self.place_tasks()
 
     def refuse_demotion(self, node: Node) -> None:
@@ -872,16 +901,25 @@ class Daemon:
         if self.node.is_manager and self.swarm.unlock_key:
             self.state, self.error = "locked", LOCKED
             return
-        self.node.state, self.node.message = "ready", ""
-        self.swarm.notice_losses()
-        if self.node.is_manager and not self.swarm.has_quorum():
+        self.come_back(self.swarm, self.node)
+
+    def come_back(self, swarm: Swarm, node: Node) -> None:
+        """Into the swarm, after a restart."""
+        node.state, node.message = "ready", ""
+        swarm.notice_losses()
+        if node.is_manager and not swarm.has_quorum():
             self.state = "pending"
             # It asks the others anew, and remembers nothing that it could answer from.
-            self.swarm.lost_quorum_at = -self.world.delays.stale
+            swarm.lost_quorum_at = -self.world.delays.stale
 
     def fail(self, error: str) -> None:
         """The engine's part in the swarm stops with an error, as with expired certificates."""
         self.state, self.error = "error", error
+
+    def evict(self) -> None:
+        """The swarm has removed this node, and its engine is told so."""
+        self.swarm = None
+        self.fail(EVICTED)
 
     def swarm_or_fail(self) -> Swarm:
         assert self.swarm is not None, f"{self.name} is in no swarm"
@@ -1002,6 +1040,18 @@ class Daemon:
     def get_unlock_key(self, query: Mapping[str, str]) -> Document:
         return {"UnlockKey": self.reading().unlock_key}
 
+    def unlock(self, query: Mapping[str, str], body: Document) -> None:
+        if self.state != "locked":
+            self.managing()
+            raise Refusal(409, NOT_LOCKED)
+        if not re.fullmatch(r"SWMKEY-1-[A-Za-z0-9+/]*", body["UnlockKey"]):
+            raise Refusal(400, NO_KEY)
+        swarm, node = self.swarm_or_fail(), self.node
+        if body["UnlockKey"] != swarm.unlock_key or node is None:
+            raise Refusal(401, WRONG_KEY)
+        self.state, self.error = "active", ""
+        self.come_back(swarm, node)
+
     def init(self, query: Mapping[str, str], body: Document) -> str:
         if self.state != "inactive" and not body.get("ForceNewCluster"):
             raise Refusal(503, ALREADY)
@@ -1104,6 +1154,9 @@ class Daemon:
 
     def update_node(self, query: Mapping[str, str], body: Document, reference: str) -> None:
         self.writing().update_node(reference, query, body)
+
+    def remove_node(self, query: Mapping[str, str], body: Any, reference: str) -> None:
+        self.writing().remove_node(reference, query.get("force") == "true")
 
     def get_services(self, query: Mapping[str, str]) -> list[Document]:
         services = self.reading().services
@@ -1250,6 +1303,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/info", Daemon.info),
     ("GET", "/swarm", Daemon.get_swarm),
     ("GET", "/swarm/unlockkey", Daemon.get_unlock_key),
+    ("POST", "/swarm/unlock", Daemon.unlock),
     ("POST", "/swarm/init", Daemon.init),
     ("POST", "/swarm/join", Daemon.join),
     ("POST", "/swarm/leave", Daemon.leave),
@@ -1257,6 +1311,7 @@ ROUTES: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("GET", "/nodes", Daemon.get_nodes),
     ("GET", "/nodes/([^/]+)", Daemon.get_node),
     ("POST", "/nodes/([^/]+)/update", Daemon.update_node),
+    ("DELETE", "/nodes/([^/]+)", Daemon.remove_node),
     ("GET", "/services", Daemon.get_services),
     ("POST", "/services/create", Daemon.create_service),
     ("GET", "/services/([^/]+)", Daemon.get_service),

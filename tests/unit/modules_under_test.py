@@ -26,7 +26,7 @@ from ansible.module_utils.testing import patch_module_args
 MODULES = (
     *("config", "network", "node", "node_label", "secret"),
     *("service", "service_info", "service_logs", "stack", "stack_info"),
-    *("swarm_info", "swarm_init", "swarm_join"),
+    *("swarm_info", "swarm_init", "swarm_join", "swarm_unlock"),
 )
 PLUGINS = "ansible_collections.shoal.swarm.plugins"
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ansible_collections.shoal.swarm.plugins.module_utils._membership import Role
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._swarm import AVAILABILITIES
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import MAPPING, TEXT, Row
 
 LABELS = Row("labels", MAPPING, ("Labels",))
 AVAILABILITY = Row("availability", TEXT, ("Availability",), argument={"choices": AVAILABILITIES})
+ROLE = Row("role", TEXT, ("Role",), argument={"choices": [role.value for role in Role]})
 
 MERGE = "merge"
 REPLACE = "replace"

@@ -21,6 +21,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     WrongState,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._host import (
+    is_locked,
     may_hold_certificate,
     refuse_foreign_addresses,
 )
@@ -285,10 +286,15 @@ def _due(key: str | bool, option: str, seen: Seen) -> bool:
 
 
 def _refuse_needless_force(seen: Seen, params: Mapping[str, Any]) -> None:
-    if seen.swarm is not None and _is_locking(seen.swarm["Spec"]):
+    if (
+        seen.swarm is not None
+        and _is_locking(seen.swarm["Spec"])
+        and is_locked(seen.member.root_dir)
+    ):
         raise Refused(
             "force_new_cluster: this swarm is autolocked, and the engine loses the swarm when it "
-            "is forced in that state (moby#36852): set autolock_managers: false first"
+            "is forced in that state (moby#36852). The playbook shoal.swarm.recover takes the lock "
+            "off first (shoal.swarm.swarm_unlock_state)"
         )
     managers = quorum(seen.nodes)
     healthy = seen.swarm is not None and managers.holds and not seen.member.error
@@ -325,8 +331,8 @@ def force_new_cluster(
         # The engine says now that it is in no swarm, and its next init clears what is on the disk.
         raise WrongState(
             "force_new_cluster: this swarm is autolocked, and the engine has set it aside "
-            "(moby#36852). Before anything else restart Docker on this host and unlock it (docker "
-            "swarm unlock), which brings it back; then bring the other managers back"
+            "(moby#36852). Before anything else restart Docker on this host and unlock it "
+            "(shoal.swarm.swarm_unlock), which brings it back; then bring the other managers back"
         ) from error
 
     def look() -> Look:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,7 +17,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     InvalidOption,
     JoinPending,
     NotConverged,
-    NotManager,
     Refused,
     SwarmError,
     TokenRefused,
@@ -41,6 +39,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, Action, Plan
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._swarm import THIS_NODE
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import demote
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Outcome,
     Run,
@@ -197,7 +196,9 @@ def _trouble(seen: Seen, digest: str, addresses: tuple[str, ...], role: Role | N
     member = seen.member
     host = member.hostname
     if member.state is NodeState.LOCKED:
-        return f"{host} is locked (autolock): unlock it with its unlock key (docker swarm unlock)"
+        return (
+            f"{host} is locked (autolock): unlock it with its unlock key (shoal.swarm.swarm_unlock)"
+        )
     if member.state is NodeState.ERROR:
         return f"{host} is in a swarm whose state is in error ({member.error}): mend that"
     if not _is_same_swarm(seen, digest, addresses):
@@ -372,15 +373,15 @@ def ready(seen: Seen, role: Role | None) -> Look:
 
 
 def _ensure_absent(engine: Engine, params: Mapping[str, Any], run: Run) -> Outcome[Seen]:
-    def demote(node_id: str) -> None:
-        demote_and_wait(engine, node_id, params["wait_timeout"], run)
+    def demote_self(node_id: str) -> None:
+        demote(engine, engine.nodes, node_id, True, True, params["wait_timeout"], run)
 
     return reconcile(
         engine,
         lambda: observe(engine, run, params["force"]),
         lambda seen: decide_absent(seen, params["force"]),
         run,
-        {"demote": demote},
+        {"demote": demote_self},
     )
 
 
@@ -400,22 +401,18 @@ def decide_absent(seen: Seen, forced: bool) -> Plan:
         return Plan((_leave(member, LEAVE, force=forced),))
     _refuse_unsafe_leave(seen, forced)
     leave = _leave(member, LEAVE, force=True)
-    if quorum(seen.nodes).managers <= 1 or not _safe_to_demote(seen):
+    managers = quorum(seen.nodes)
+    if managers.managers <= 1 or not managers.spares_one(reachable=True):
         return Plan((leave,))
     # The others keep counting a manager that just leaves (moby#30847): demote it first.
-    demote = Action(
+    demotion = Action(
         f"demote {member.hostname}",
         "demote",
         {"node_id": member.node_id},
         {"role": Role.MANAGER.value},
         {"role": Role.WORKER.value},
     )
-    return Plan((demote, leave))
-
-
-def _safe_to_demote(seen: Seen) -> bool:
-    managers = quorum(seen.nodes)
-    return managers.holds and managers.without_one(reachable=True).holds
+    return Plan((demotion, leave))
 
 
 def _refuse_unsafe_leave(seen: Seen, forced: bool) -> None:
@@ -429,32 +426,14 @@ def _refuse_unsafe_leave(seen: Seen, forced: bool) -> None:
             f"swarm of {len(seen.nodes)} nodes with its services, secrets and configs; say force: "
             "true if that is meant"
         )
-    if not _safe_to_demote(seen):
-        after = managers.without_one(reachable=True)
+    if not managers.spares_one(reachable=True):
         raise Refused(
-            f"{member.hostname} cannot leave without the swarm losing its quorum: now {managers}; "
-            f"without it {after}. Bring the other managers back first, or say force: true"
+            f"{member.hostname} cannot leave without the swarm losing its quorum: "
+            f"{managers.told_without_one(reachable=True)}. Bring the other managers back first, or "
+            "say force: true"
         )
 
 
 def _leave(member: Membership, summary: str, force: bool) -> Action:
     before = {"state": "present", "role": _name(member.role), "node_id": member.node_id}
     return Action(summary, "swarm_leave", {"force": force}, before, OUTSIDE)
-
-
-def demote_and_wait(engine: Engine, node_id: str, timeout: float, run: Run) -> None:
-    """Demote this node itself and wait until its engine has stopped being a manager."""
-    node = engine.node(node_id)
-    spec = copy.deepcopy(node["Spec"])
-    spec["Role"] = Role.WORKER.value
-    engine.node_update(node_id, node["Version"]["Index"], spec)
-
-    def look() -> Look:
-        if membership(engine.info()).is_manager:
-            return Look(Verdict.WAIT, "it still acts as a manager")
-        return Look(Verdict.DONE)
-
-    try:
-        wait_until("the demotion of this node", look, timeout, run.clock)
-    except NotManager:
-        return

@@ -25,6 +25,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase import (
     _swarm_init,
     _swarm_join,
 )
+    _swarm_unlock,
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
 from ansible_collections.shoal.swarm.plugins.modules import config, node, node_label, secret
 from ansible_collections.shoal.swarm.tests.unit.case_files import (
@@ -39,7 +40,7 @@ from ansible_collections.shoal.swarm.tests.unit.modules_under_test import argume
 USE_CASES: dict[str, Callable[..., tuple[Outcome[Any], dict[str, Any]]]] = {
     "config": config.ensure_config,
     "network": _network.ensure,
-    "node": node.set_availability,
+    "node": node.manage,
     "node_label": node_label.label,
     "secret": secret.ensure_secret,
     "service": _service.ensure,
@@ -47,6 +48,7 @@ USE_CASES: dict[str, Callable[..., tuple[Outcome[Any], dict[str, Any]]]] = {
     "swarm_join": _swarm_join.ensure,
 }
 CASES = cases()
+    "swarm_unlock": _swarm_unlock.ensure,
 
 # Options of which no action speaks: how to find the object, what is allowed, what is returned.
 HOW_TO_ROLL = {"name", "data_is_b64", "force", "rolling_versions", "versions_to_keep"}
@@ -69,6 +71,7 @@ WITHOUT_A_DIFFERENCE = {
 }
 # What has its own tests elsewhere: test_service_options.py, test_usecase_service.py,
 # test_usecase_file.py.
+    "swarm_unlock": {"unlock_key"},
 ELSEWHERE = {
     "config": {"data_src"},
     "secret": {"data_src"},

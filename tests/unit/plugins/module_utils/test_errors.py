@@ -20,6 +20,7 @@ from ansible_collections.shoal.swarm.tests.unit.memory_store import OUT_OF_SEQUE
         (503, texts.WORKER, _errors.NotManager),
         (503, texts.NOT_PART, _errors.NotManager),
         (503, texts.LOCKED, _errors.Locked),
+        (401, texts.WRONG_KEY, _errors.KeyRefused),
         (503, texts.ALREADY, _errors.AlreadyInSwarm),
         (503, texts.JOIN_TIMEOUT, _errors.JoinPending),
         (400, texts.WRONG_TOKEN, _errors.TokenRefused),

@@ -130,6 +130,14 @@ def test_a_demotion_counts_one_manager_less_on_both_sides(
     managers: int, reachable: int, holds: bool
 ) -> None:
     assert Quorum(managers, reachable).without_one(reachable=True).holds is holds
+    assert Quorum(managers, reachable).spares_one(reachable=True) is holds
+
+
+def test_where_there_is_no_quorum_no_manager_can_be_spared() -> None:
+    # Afterwards it would be one, but nobody can write that down.
+    lost = Quorum(3, 1)
+    assert lost.without_one(reachable=False).without_one(reachable=False).holds
+    assert not Quorum(2, 1).spares_one(reachable=False)
 
 
 def test_a_manager_that_is_down_can_be_demoted_without_a_loss() -> None:
@@ -138,6 +146,13 @@ def test_a_manager_that_is_down_can_be_demoted_without_a_loss() -> None:
 
 def test_a_quorum_says_its_arithmetic() -> None:
     assert str(Quorum(3, 1)) == "1 of 3 managers reachable, 2 needed"
+    assert Quorum(3, 2).told_without_one(reachable=True) == (
+        "now 2 of 3 managers reachable, 2 needed; without it 1 of 2 managers reachable, 2 needed"
+    )
+
+
+def test_a_promotion_counts_one_manager_more_on_both_sides() -> None:
+    assert Quorum(3, 2).with_one() == Quorum(4, 3)
 
 
 def test_the_managers_are_counted_by_what_raft_says_not_by_their_role() -> None:

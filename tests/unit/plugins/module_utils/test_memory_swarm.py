@@ -530,6 +530,43 @@ def test_a_manager_is_demoted_and_promoted(rig: Rig) -> None:
     )
 
 
+@hosts(2)
+def test_a_node_that_is_alive_is_removed_by_force_alone_and_a_manager_never(rig: Rig) -> None:
+    rig.init()
+    worker = rig.join(1, "Worker")
+    node_id = worker.info()["Swarm"]["NodeID"]
+    alive = (400, f"{PRECONDITION}node {node_id} is not down and can't be removed")
+    assert refusal(rig[0].node_remove, node_id, False) == alive
+    own_id = rig[0].info()["Swarm"]["NodeID"]
+    status, text = refusal(rig[0].node_remove, own_id, True)
+    assert (status, "It must be demoted to worker before removal" in text) == (400, True)
+    rig[0].node_remove(node_id, True)
+    assert [node["ID"] for node in rig[0].nodes()] == [own_id]
+    assert refusal(rig[0].node_remove, node_id, True) == (404, f"node {node_id} not found")
+
+
+@hosts(2)
+def test_a_node_that_has_left_is_removed_when_it_is_down(rig: Rig) -> None:
+    rig.init()
+    node_id = rig.join(1, "Worker").info()["Swarm"]["NodeID"]
+    rig[1].swarm_leave(force=False)
+    assert refusal(rig[0].node_remove, node_id, False)[0] == 400
+    rig.until(lambda: rig[0].node(node_id)["Status"]["State"] == "down")
+    node = rig[0].node(node_id)
+    assert node["CreatedAt"] < node["UpdatedAt"]
+    rig[0].node_remove(node_id, False)
+    assert len(rig[0].nodes()) == 1
+
+
+@hosts(2)
+def test_who_is_not_locked_cannot_be_unlocked(rig: Rig) -> None:
+    key = "SWMKEY-1-" + "A" * 43
+    assert refusal(rig[0].swarm_unlock, key) == (503, memory.NOT_MANAGER)
+    rig.init()
+    assert refusal(rig[0].swarm_unlock, key) == (409, memory.NOT_LOCKED)
+    assert refusal(rig.join(1, "Worker").swarm_unlock, key) == (503, memory.WORKER)
+
+
 @hosts(3)
 def test_a_manager_that_just_leaves_still_counts(rig: Rig) -> None:
     rig.init()
@@ -1216,6 +1253,12 @@ def test_a_locked_manager_says_so_to_everything_but_a_forced_leave() -> None:
     assert refusal(engine.swarm) == (503, memory.LOCKED)
     assert refusal(engine.swarm_init, {}) == (503, memory.ALREADY)
     assert refusal(engine.swarm_leave, False) == (503, memory.LEAVE_LOCKED)
+    assert refusal(engine.swarm_unlock, "1234") == (400, memory.NO_KEY)
+    assert refusal(engine.swarm_unlock, "SWMKEY-1-" + "A" * 43) == (401, memory.WRONG_KEY)
+    engine.swarm_unlock(host.swarm_or_fail().unlock_key)
+    assert engine.info()["Swarm"]["LocalNodeState"] == "active"
+    host.power_off()
+    host.power_on()
     engine.swarm_leave(force=True)
     assert engine.info()["Swarm"]["LocalNodeState"] == "inactive"
 

@@ -9,19 +9,30 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption, SwarmError
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
+    EngineError,
+    InvalidOption,
+    NotConverged,
+    NotManager,
+    Refused,
+    SwarmError,
+    WrongState,
+)
+from ansible_collections.shoal.swarm.plugins.module_utils._membership import Role
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import (
     Request,
     ensure,
     summary,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
+from ansible_collections.shoal.swarm.tests.unit.memory_store import Refusal
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
     Daemon,
     World,
     answer_lost,
     conflict,
     leader_lost,
+    leader_lost_committed,
 )
 
 
@@ -161,3 +172,367 @@ def test_a_lost_quorum_is_an_error_in_bounded_time(world: World) -> None:
     with pytest.raises(SwarmError, match=r"deadline exceeded|too few managers"):
         request(world, Request("node4", labels={"a": "1"}))
     assert world.now() < 120
+
+
+# Roles
+
+
+@pytest.fixture
+def managers() -> World:
+    """Three managers and two workers; what the first is asked takes its time."""
+    world = World()
+    hosts = [world.host(f"node{i}", f"10.0.0.1{i}") for i in range(1, 6)]
+    hosts[0].engine.swarm_init({"Spec": {}})
+    tokens = hosts[0].swarm_or_fail().tokens()
+    for host, role in zip(hosts[1:], ("Manager", "Manager", "Worker", "Worker")):
+        way_in = {"RemoteAddrs": ["10.0.0.11:2377"], "JoinToken": tokens[role]}
+        host.engine.swarm_join(way_in)
+    world.delays.role = 3
+    world.writes.clear()
+    return world
+
+
+def give(
+    world: World, *requests: Request, on: int = 0, wait: bool = True, timeout: float = 120
+) -> tuple[Outcome[Any], dict[str, Any]]:
+    run = Run(clock=world.clock)
+    return ensure(world.daemons[on].engine, requests, run, wait, timeout)
+
+
+def manage(*numbers: int) -> tuple[Request, ...]:
+    return tuple(Request(f"node{number}", role=Role.MANAGER) for number in numbers)
+
+
+def work(*numbers: int) -> tuple[Request, ...]:
+    return tuple(Request(f"node{number}", role=Role.WORKER) for number in numbers)
+
+
+def absent(*numbers: int, force: bool = False) -> tuple[Request, ...]:
+    return tuple(Request(f"node{number}", is_absent=True, force=force) for number in numbers)
+
+
+def managing(world: World) -> list[str]:
+    return [node.hostname for node in world.daemons[0].swarm_or_fail().managers()]
+
+
+def listed(world: World) -> list[str]:
+    return [node.hostname for node in world.daemons[0].swarm_or_fail().nodes]
+
+
+def steps(outcome: Outcome[Any]) -> list[str]:
+    return [action.summary.rpartition(" (")[0] for action in outcome.actions]
+
+
+def test_a_promotion_ends_when_the_other_managers_reach_the_node(managers: World) -> None:
+    swarm = managers.daemons[0].swarm_or_fail()
+    node = swarm.node("node4")
+    node.is_reachable = False
+    managers.later(20, lambda: setattr(node, "is_reachable", True))
+    _outcome, facts = give(managers, *manage(4))
+    assert 20 <= managers.now() < 22
+    assert facts["nodes"][0]["reachability"] == "reachable"
+
+
+def test_a_promotion_that_does_not_happen_says_what_it_is_instead(managers: World) -> None:
+    managers.delays.role = 600
+    with pytest.raises(
+        NotConverged,
+        match=r"the promotion of node4 \(\w+\) did not happen within 60 s: to the other managers "
+        "it is not one of them yet; its state is ready",
+    ):
+        give(managers, *manage(4), timeout=60)
+
+
+def test_roles_change_one_after_the_other_and_the_leader_and_this_host_last(
+    managers: World,
+) -> None:
+    swarm = managers.daemons[0].swarm_or_fail()
+    least: list[int] = []
+
+    def watch() -> None:
+        least.append(len(swarm.managers()))
+        assert swarm.has_quorum()
+        managers.later(0.5, watch)
+
+    watch()
+    outcome, facts = give(managers, *work(1, 2, 3), *manage(4, 5), on=1)
+    assert steps(outcome) == [
+        "promote node node4",
+        "promote node node5",
+        "demote node node3",
+        # The leader.
+        "demote node node1",
+        # The host that is asked.
+        "demote node node2",
+    ]
+    assert managing(managers) == ["node4", "node5"]
+    assert max(least) == 5
+    assert {node["hostname"]: node["role"] for node in facts["nodes"]} == {
+        "node1": "worker",
+        "node2": "worker",
+        "node3": "worker",
+        "node4": "manager",
+        "node5": "manager",
+    }
+    assert outcome.warnings == (
+        "the swarm has 2 managers with this, and an even number tolerates no more losses than 1: "
+        "promote or demote one more",
+    )
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_one_demotion_is_over_before_the_next_one_begins(managers: World, wait: bool) -> None:
+    swarm = managers.daemons[0].swarm_or_fail()
+
+    def begins(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+        assert len(swarm.managers()) == 2
+        return perform()
+
+    managers.at_write(2, begins)
+    give(managers, *work(2, 3), wait=wait)
+    assert len(managers.writes) == 2
+    assert managing(managers) == (["node1"] if wait else ["node1", "node3"])
+    assert (managers.now() >= 6) is wait
+
+
+def test_a_demotion_that_became_unsafe_meanwhile_is_not_begun(managers: World) -> None:
+    def dies(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+        answer = perform()
+        managers.daemons[2].power_off()
+        return answer
+
+    managers.at_write(1, dies)
+    with pytest.raises(
+        NotConverged,
+        match=r"the demotion of node \w+ being safe did not happen within 30 s: now 2 of 3 "
+        "managers reachable, 2 needed; without it 1 of 2 managers reachable, 2 needed",
+    ):
+        give(managers, Request("node5", availability="drain"), *work(2), timeout=30)
+    assert managing(managers) == ["node1", "node2", "node3"]
+
+
+def test_a_role_change_that_somebody_else_has_begun_is_waited_for(managers: World) -> None:
+    managers.daemons[0].engine.node_update(
+        *[(n["ID"], n["Version"]["Index"]) for n in managers.daemons[0].engine.nodes()][2],
+        {"Role": "worker", "Availability": "active"},
+    )
+    outcome, _facts = give(managers, *work(2, 3))
+    assert steps(outcome) == ["demote node node2"]
+    assert managing(managers) == ["node1"]
+    assert managers.now() >= 6
+
+
+@pytest.mark.parametrize("fault", [conflict, answer_lost, leader_lost, leader_lost_committed])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_fault_in_the_middle_of_role_changes_ends_well(
+    managers: World, fault: Any, number: int
+) -> None:
+    managers.at_write(number, fault)
+    outcome, _facts = give(managers, *manage(4), *work(2, 1))
+    assert steps(outcome) == ["promote node node4", "demote node node2", "demote node node1"]
+    assert managing(managers) == ["node3", "node4"]
+
+
+def test_a_host_that_demotes_itself_knows_what_it_is_then(managers: World) -> None:
+    outcome, facts = give(managers, Request("", role=Role.WORKER))
+    assert steps(outcome) == ["demote node node1"]
+    (node,) = facts["nodes"]
+    assert (node["hostname"], node["role"], node["reachability"]) == ("node1", "worker", "")
+    assert managing(managers) == ["node2", "node3"]
+
+
+@pytest.mark.parametrize("fault", [answer_lost, leader_lost_committed])
+def test_the_own_demotion_is_one_change_though_its_answer_was_lost(
+    managers: World, fault: Any
+) -> None:
+    managers.at_write(1, fault)
+    outcome, facts = give(managers, *work(1))
+    assert steps(outcome) == ["demote node node1"]
+    assert facts["nodes"][0]["role"] == "worker"
+
+
+def test_who_is_demoted_by_somebody_else_does_not_take_that_for_its_own_doing(
+    managers: World,
+) -> None:
+    def demotes(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+        daemon.swarm_or_fail().node("node1").is_manager = False
+        return perform()
+
+    managers.at_write(1, demotes)
+    with pytest.raises(NotManager):
+        give(managers, *work(2))
+
+
+def test_what_is_no_member_of_the_managers_any_more_is_told_and_can_be_removed(
+    managers: World,
+) -> None:
+    first, second, third = managers.daemons[:3]
+    for host in (second, third):
+        host.power_off()
+    first.engine.swarm_init({"ForceNewCluster": True})
+    managers.sleep(60)
+    managers.writes.clear()
+    for requests in (manage(2), work(2)):
+        with pytest.raises(WrongState, match=r"node2 \(\w+\) is \w+ and none of the managers"):
+            give(managers, *requests)
+    assert managers.writes == []
+    outcome, _facts = give(managers, *absent(2, 3, force=True))
+    assert steps(outcome) == ["remove node node2", "remove node node3"]
+    assert listed(managers) == ["node1", "node4", "node5"]
+
+
+def test_a_node_that_is_down_does_not_become_a_manager(managers: World) -> None:
+    managers.daemons[3].power_off()
+    managers.sleep(20)
+    with pytest.raises(WrongState, match=r"node4 \(\w+\) is down and cannot become a manager"):
+        give(managers, *manage(4))
+    assert managers.writes == []
+
+
+# Removal
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_a_node_that_has_just_left_is_removed_when_it_is_called_down(
+    managers: World, number: int
+) -> None:
+    managers.daemons[number - 1].engine.swarm_leave(force=True)
+    started = managers.now()
+    outcome, facts = give(managers, *absent(number))
+    assert steps(outcome)[-1] == f"remove node node{number}"
+    assert f"node{number}" not in listed(managers)
+    assert facts["nodes"] == []
+    assert 14 <= managers.now() - started < 22
+
+
+def test_a_node_that_is_alive_is_refused_as_soon_as_that_is_sure(managers: World) -> None:
+    with pytest.raises(Refused, match=r"node4 \(\w+\) is alive \(its state is ready\)"):
+        give(managers, *absent(4), *work(3))
+    assert 15 < managers.now() <= 21
+    assert managers.writes == []
+
+
+def test_without_wait_it_is_refused_at_once(managers: World) -> None:
+    with pytest.raises(Refused, match="is alive"):
+        give(managers, *absent(4), wait=False)
+    assert managers.now() == 0
+
+
+def test_how_long_it_may_take_is_told_by_the_swarms_own_heartbeats(managers: World) -> None:
+    swarm = managers.daemons[0].swarm_or_fail()
+    swarm.spec["Dispatcher"]["HeartbeatPeriod"] = 20 * 10**9
+    with pytest.raises(Refused, match="is alive"):
+        give(managers, *absent(4))
+    assert managers.now() == 80
+
+
+def test_a_node_that_a_new_leader_does_not_know_yet_is_given_more_time(managers: World) -> None:
+    node = managers.daemons[0].swarm_or_fail().node("node4")
+    node.state, node.daemon = "unknown", None
+    managers.later(30, lambda: setattr(node, "state", "down"))
+    outcome, _facts = give(managers, *absent(4))
+    assert steps(outcome) == ["remove node node4"]
+
+
+def test_a_removal_whose_answer_was_lost_is_one_change(managers: World) -> None:
+    managers.at_write(1, answer_lost)
+    outcome, _facts = give(managers, *absent(4, force=True))
+    assert steps(outcome) == ["remove node node4"]
+    assert len(managers.writes) == 1
+
+
+def test_a_node_that_somebody_else_has_just_removed_is_gone(managers: World) -> None:
+    def faster(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+        daemon.swarm_or_fail().remove_node("node4", force=True)
+        return perform()
+
+    managers.at_write(1, faster)
+    outcome, _facts = give(managers, *absent(4, force=True))
+    assert not outcome.changed
+
+
+def test_check_mode_waits_for_what_is_leaving_and_changes_nothing(managers: World) -> None:
+    managers.daemons[3].engine.swarm_leave(force=False)
+    managers.writes.clear()
+    run = Run(check_mode=True, clock=managers.clock)
+    outcome, _facts = ensure(managers.daemons[0].engine, [*absent(4), *work(2)], run, True, 120)
+    assert steps(outcome) == ["demote node node2", "remove node node4"]
+    assert managers.writes == []
+
+
+# Ghosts
+
+
+def rejoin(world: World, number: int, role: str = "Worker") -> None:
+    host = world.daemons[number - 1]
+    token = host.swarm_or_fail().tokens()[role]
+    host.engine.swarm_leave(force=True)
+    host.engine.swarm_join({"RemoteAddrs": ["10.0.0.11:2377"], "JoinToken": token})
+    world.writes.clear()
+
+
+def test_of_several_ghosts_the_labels_of_the_newest_win(world: World) -> None:
+    for value in ("old", "new"):
+        request(world, Request(own_id(world, 5), labels={"type": value, value: "yes"}))
+        rejoin(world, 5)
+        world.sleep(60)
+    outcome, facts = give(world, Request("node5", replace_ghosts=True, availability="drain"))
+    assert steps(outcome) == ["update node node5", "remove node node5", "remove node node5"]
+    assert listed(world) == ["node1", "node2", "node3", "node4", "node5"]
+    (node,) = facts["nodes"]
+    assert node["labels"] == {"type": "new", "old": "yes", "new": "yes"}
+    assert node["id"] == own_id(world, 5)
+
+
+def own_id(world: World, number: int) -> str:
+    node = world.daemons[number - 1].node
+    assert node is not None
+    return node.id
+
+
+@pytest.mark.parametrize("by", ["name", "ID"])
+def test_a_ghost_of_a_host_that_has_just_joined_again_is_waited_for(world: World, by: str) -> None:
+    request(world, Request("node5", labels={"type": "db"}))
+    rejoin(world, 5)
+    started = world.now()
+    reference = "node5" if by == "name" else own_id(world, 5)
+    outcome, facts = give(world, Request(reference, replace_ghosts=True))
+    assert steps(outcome) == ["update node node5", "remove node node5"]
+    assert facts["nodes"][0]["labels"] == {"type": "db"}
+    assert 14 <= world.now() - started < 16
+
+
+def test_a_living_node_of_the_same_name_is_never_touched(world: World) -> None:
+    world.daemons[0].swarm_or_fail().node("node4").hostname = "node5"
+    outcome, _facts = give(world, Request(own_id(world, 5), replace_ghosts=True))
+    assert not outcome.changed
+    with pytest.raises(InvalidOption, match="the name 'node5' is ambiguous"):
+        give(world, Request("node5", replace_ghosts=True))
+    assert world.writes == []
+
+
+def test_a_node_that_is_down_itself_has_no_ghosts(world: World) -> None:
+    rejoin(world, 5)
+    world.sleep(60)
+    world.daemons[4].power_off()
+    world.sleep(60)
+    outcome, _facts = give(world, Request(own_id(world, 5), replace_ghosts=True))
+    assert not outcome.changed
+    with pytest.raises(InvalidOption, match="the name 'node5' is ambiguous"):
+        give(world, Request("node5", replace_ghosts=True))
+
+
+def test_a_removal_that_fails_has_lost_no_label(world: World) -> None:
+    request(world, Request("node5", labels={"type": "db"}))
+    rejoin(world, 5)
+    world.sleep(60)
+
+    def refuses(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+        raise Refusal(400, "no")
+
+    world.at_write(2, refuses)
+    with pytest.raises(EngineError):
+        give(world, Request("node5", replace_ghosts=True))
+    outcome, facts = give(world, Request("node5", replace_ghosts=True))
+    assert steps(outcome) == ["remove node node5"]
+    assert facts["nodes"][0]["labels"] == {"type": "db"}

@@ -135,6 +135,7 @@ def test_options_that_hold_a_secret_are_not_logged_and_no_others(name: str) -> N
         "stack": {"objects"},
         "swarm_init": {"signing_ca_key"},
         "swarm_join": {"join_token"},
+        "swarm_unlock": {"unlock_key"},
     }
     assert hidden == secrets.get(name, set())
 
@@ -147,7 +148,9 @@ def test_options_whose_name_looks_like_a_secret_say_that_they_are_none(name: str
             assert "no_log" in argument, option
 
 
-@pytest.mark.parametrize("name", ["network", "service", "swarm_init", "swarm_join"])
+@pytest.mark.parametrize(
+    "name", ["network", "node", "service", "swarm_init", "swarm_join", "swarm_unlock"]
+)
 def test_modules_that_wait_have_the_same_options_for_it(name: str) -> None:
     assert {option: arguments(name)[option] for option in WAIT_ARGUMENTS} == WAIT_ARGUMENTS
 
@@ -245,8 +248,8 @@ def test_most_options_of_the_peers_are_here_by_the_same_name() -> None:
     # The swarm's name can only be "default"; a node is removed by its own module.
     assert set(PEERS["docker_swarm"]) - ours == {"name", "node_id"}
     ours = {*arguments("node"), *arguments("node_label")}
-    assert set(PEERS["docker_node"]) - ours == {"availability", "role"}
-    assert set(arguments("node")["nodes"]["options"]) == {"hostname", "availability"}
+    each = set(arguments("node")["nodes"]["options"])
+    assert set(PEERS["docker_node"]) - ours == {"availability", "role"} & each
     assert set(PEERS["docker_secret"]) <= set(arguments("secret"))
     assert set(PEERS["docker_config"]) <= set(arguments("config"))
     # The CLI is not used, and a removal is waited for.

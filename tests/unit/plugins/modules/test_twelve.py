@@ -58,6 +58,29 @@ def gather_in(world: World) -> None:
     node.spec = {**node.spec, "Labels": {"type": "db", "empty": ""}, "Availability": "drain"}
 
 
+def leave_ghosts(world: World) -> None:
+    """node2 is not what it was any more."""
+    gather_in(world)
+    token = world.daemons[0].swarm_or_fail().tokens()["Worker"]
+    world.daemons[1].engine.swarm_leave(force=False)
+    way_in = {"RemoteAddrs": ["10.0.0.11:2377"], "JoinToken": token}
+    world.daemons[1].engine.swarm_join(way_in)
+
+
+def lose_node4(world: World) -> None:
+    gather_in(world)
+    world.daemons[3].power_off()
+
+
+def lock(world: World) -> None:
+    gather_in(world)
+    swarm = world.daemons[0].swarm_or_fail()
+    swarm.spec["EncryptionConfig"]["AutoLockManagers"] = True
+    swarm.after_settings(swarm.spec)
+    world.daemons[0].power_off()
+    world.daemons[0].power_on()
+
+
 def deploy(world: World) -> None:
     gather_in(world)
     world.daemons[0].engine.service_create(WEB)
@@ -113,7 +136,7 @@ def swarm_labels(world: World) -> Any:
 
 
 def node2(world: World) -> Any:
-    return world.daemons[0].swarm_or_fail().node("node2").spec
+    return world.daemons[1].node.spec if world.daemons[1].node else None
 
 
 def service(world: World, name: str = "web") -> Service:
@@ -193,23 +216,47 @@ STEPS = (
     ),
     Step(
         "node",
-        "create",
-        {"nodes": [{"hostname": "node1", "availability": "drain"}]},
+        "create (a manager)",
+        {"nodes": [{"hostname": "node2", "role": "manager", "availability": "active"}]},
         gather_in,
+        done=lambda world: len(world.daemons[0].swarm_or_fail().managers()) == 4,
     ),
     Step(
         "node",
         "change",
-        {"nodes": [{"hostname": "node2", "availability": "pause"}]},
-        gather_in,
-        done=lambda world: node2(world)["Availability"] == "pause",
+        {
+            "nodes": [
+                {"hostname": "node2", "availability": "pause", "replace_ghosts": True},
+                {"hostname": "node3", "role": "worker"},
+            ]
+        },
+        leave_ghosts,
+        done=lambda world: (
+            node2(world)["Availability"] == "pause"
+            and node2(world)["Labels"] == {"type": "db", "empty": ""}
+            and len(world.daemons[0].swarm_or_fail().nodes) == 4
+        ),
     ),
     Step(
         "node",
         "delete",
-        {"nodes": [{"hostname": "node2", "availability": "active"}]},
-        gather_in,
-        done=lambda world: node2(world)["Availability"] == "active",
+        {
+            "nodes": [
+                {"hostname": "node2", "state": "absent", "force": True},
+                {"hostname": "node4", "state": "absent"},
+            ]
+        },
+        lose_node4,
+        done=lambda world: (
+            [n.hostname for n in world.daemons[0].swarm_or_fail().nodes] == ["node1", "node3"]
+        ),
+    ),
+    Step(
+        "swarm_unlock",
+        "change",
+        {"unlock_key": "<unlock key>"},
+        lock,
+        done=lambda world: world.daemons[0].state == "active",
     ),
     Step(
         "service",
@@ -359,6 +406,8 @@ def task(world: World, step: Step) -> Iterator[Callable[..., dict[str, Any]]]:
     if "join_token" in given:
         tokens = world.daemons[0].swarm_or_fail().tokens()
         given["join_token"] = tokens[given["join_token"].strip("<>")]
+    if "unlock_key" in given:
+        given["unlock_key"] = world.daemons[0].swarm_or_fail().unlock_key
     with serve(world.daemons[step.host]) as docker_host:
 
         def run_task(check_mode: bool = False) -> dict[str, Any]:

@@ -70,3 +70,12 @@ def root_ca_pem(root_dir: str) -> bytes | None:
             return file.read()
     except OSError:
         return None
+
+
+def is_locked(root_dir: str) -> bool | None:
+    """Whether the manager's key on this host's disk is locked (autolock); none if it is not here."""
+    try:
+        with open(f"{root_dir}/swarm/certificates/swarm-node.key", encoding="ascii") as file:
+            return "ENCRYPTED" in file.readline()
+    except OSError:
+        return None

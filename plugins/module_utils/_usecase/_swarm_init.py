@@ -21,6 +21,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     WrongState,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._host import (
+    is_locked,
     may_hold_certificate,
     refuse_foreign_addresses,
 )
@@ -285,10 +286,15 @@ def _due(key: str | bool, option: str, seen: Seen) -> bool:
 
 
 def _refuse_needless_force(seen: Seen, params: Mapping[str, Any]) -> None:
-    if seen.swarm is not None and _is_locking(seen.swarm["Spec"]):
+    # Without a leader the engine does not tell, but the disk does.
+    locked = is_locked(seen.member.root_dir)
+    if locked is None:
+        locked = seen.swarm is not None and _is_locking(seen.swarm["Spec"])
+    if locked:
         raise Refused(
             "force_new_cluster: this swarm is autolocked, and the engine loses the swarm when it "
-            "is forced in that state (moby#36852): set autolock_managers: false first"
+            "is forced in that state (moby#36852). The playbook shoal.swarm.recover takes the lock "
+            "off first, with maintenance_unlock_key (shoal.swarm.swarm_unlock_state)"
         )
     managers = quorum(seen.nodes)
     healthy = seen.swarm is not None and managers.holds and not seen.member.error

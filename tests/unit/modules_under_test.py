@@ -28,6 +28,8 @@ MODULES = (
     *("service", "service_info", "service_logs", "stack", "stack_info"),
     *("swarm_info", "swarm_init", "swarm_join", "swarm_unlock"),
 )
+# Those that know nothing of Docker, and so have no connection to it.
+HOST_MODULES = ("host_info", "port_probe")
 PLUGINS = "ansible_collections.shoal.swarm.plugins"
 
 
@@ -101,7 +103,7 @@ def documented(name: str) -> Mapping[str, Any]:
     """The documented options, those of the fragments included."""
     documentation = yaml.safe_load(module(name).DOCUMENTATION)
     options = dict(documentation["options"])
-    for reference in documentation["extends_documentation_fragment"]:
+    for reference in documentation.get("extends_documentation_fragment", []):
         file, _dot, part = reference[len("shoal.swarm.") :].partition(".")
         fragment = importlib.import_module(f"{PLUGINS}.doc_fragments.{file}").ModuleDocFragment
         text = getattr(fragment, part.upper() or "DOCUMENTATION")

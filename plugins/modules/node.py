@@ -67,7 +67,8 @@ options:
             Labels that the node itself lacks are carried over from them; role and availability
             are not.
           - A node of the same name that is not down is never touched. The name is not ambiguous
-            where all nodes of that name but one are down.
+            where all nodes of that name but one are down. Do not use it where different hosts have
+            the same name.
         type: bool
         default: false
       force:

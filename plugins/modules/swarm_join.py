@@ -27,7 +27,7 @@ options:
       - V(present) makes the host a member of the swarm.
       - V(absent) makes it leave. A manager is demoted first, where the swarm keeps its quorum
         without it, and the task refuses where it would not. The node's entry stays in the swarm's
-        list as C(down) until a manager removes it.
+        list as C(down) until a manager removes it, with M(shoal.swarm.node).
     type: str
     choices: [present, absent]
     default: present
@@ -88,6 +88,7 @@ options:
 seealso:
   - module: shoal.swarm.swarm_init
   - module: shoal.swarm.swarm_info
+  - module: shoal.swarm.node
   - module: community.docker.docker_swarm
 """
 

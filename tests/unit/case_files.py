@@ -26,9 +26,9 @@ A case of `cases/MODULE.yml` or `cases/MODULE-SUBJECT.yml`:
                  gone         hosts that were switched off
                  api_version  what the client speaks
     params     the task's options; `<name>` in a text is the node ID of that host, `<ghost name>`
-               that of the node it was before, `<worker token>`
-               and `<manager token>` are the join tokens of the first host's swarm, `<unlock key>`
-               is its unlock key, and `<network NAME>`, `<secret NAME>` and `<config NAME>` are IDs
+               that of the node it was before, `<worker token>` and `<manager token>` are the join
+               tokens of the first host's swarm, `<unlock key>` is its unlock key, and
+               `<network NAME>`, `<secret NAME>` and `<config NAME>` are IDs
     plan       the actions in order, of `arguments` only what matters; [] where there is nothing
     again      changes: where the same task changes something again
     warns      a text in a warning; without it there is none, where a registry is observed

@@ -391,7 +391,9 @@ def decide_absent(seen: Seen, forced: bool) -> Plan:
         return NOTHING
     if seen.half_joined:
         return Plan((_leave(member, CLEAN, force=True),))
-    if member.state is not NodeState.ACTIVE and not forced:
+    # A worker that cannot reach its swarm can be spared all the same. An engine that is a manager
+    # after all does not let it go without force.
+    if member.state is not NodeState.ACTIVE and member.role is not Role.WORKER and not forced:
         raise Refused(
             f"{member.hostname} is in a swarm in state {member.state.value} {member.error}".rstrip()
             + ", and whether the swarm can spare it cannot be seen from here: say force: true to "

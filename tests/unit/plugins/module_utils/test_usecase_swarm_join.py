@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     InvalidOption,
     NotConverged,
+    Refused,
     TokenRefused,
     WrongState,
 )
@@ -283,6 +284,22 @@ def test_a_manager_is_a_worker_to_the_others_before_it_leaves(world: World) -> N
     assert swarm.has_quorum()
     world.sleep(60)
     assert swarm.nodes[1].state == "down"
+
+
+def test_a_worker_that_is_cut_off_from_its_swarm_leaves_it(world: World) -> None:
+    join(world)
+    world.daemons[1].state = "pending"
+    outcome, facts = leave(world)
+    assert [action.summary for action in outcome.actions] == ["leave the swarm"]
+    assert (facts["node_id"], world.daemons[1].state) == ("", "inactive")
+
+
+def test_a_manager_that_is_cut_off_from_its_swarm_needs_force_to_leave(world: World) -> None:
+    join(world, "Manager", role="manager")
+    world.daemons[1].state = "pending"
+    with pytest.raises(Refused, match="node2 is in a swarm in state pending"):
+        leave(world)
+    assert leave(world, force=True)[0].changed
 
 
 def test_a_demotion_that_does_not_take_effect_ends_before_the_leave(world: World) -> None:

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.shoal.swarm.tests.unit.memory_objects import volumes_of
@@ -97,14 +99,56 @@ class Service(Thing):
             if node.state == "ready" and node.spec["Availability"] == "active" and self.meets(node)
         ]
 
+    def paused(self) -> list[Node]:
+        """Nodes that take no tasks, and have one of this service."""
+        held = {task.get("NodeID") for task in self.tasks if task["DesiredState"] in MEANT}
+        return [
+            node
+            for node in self.swarm.nodes
+            if node.state == "ready" and node.spec["Availability"] == "pause" and node.id in held
+        ]
+
+    def active_on(self, node: Node) -> int:
+        return sum(
+            task.get("NodeID") == node.id and task["DesiredState"] in MEANT for task in self.tasks
+        )
+
+    def candidates(self) -> list[Node]:
+        """Where another task could be."""
+        placement = self.spec["TaskTemplate"].get("Placement") or {}
+        most = placement.get("MaxReplicas") or len(self.tasks) + 1
+        return [node for node in self.eligible() if self.active_on(node) < most]
+
     def wanted_places(self) -> list[Place]:
         if self.is_global():
-            return [(0, node.id) for node in self.eligible()]
+            # A paused node keeps the task that it has.
+            return [(0, node.id) for node in (*self.eligible(), *self.paused())]
         if "ReplicatedJob" in self.spec["Mode"]:
             total = self.spec["Mode"]["ReplicatedJob"]["TotalCompletions"]
             return [(slot, "") for slot in range(total)]
+        return [(slot, "") for slot in self.wanted_slots()]
+
+    def wanted_slots(self) -> list[int]:
+        """Those that there are, and the lowest free numbers; or of too many the best ones.
+
+        The first ones on their nodes, of several such those that run, of those the lower numbers;
+        those without a node come last (orchestrator/replicated/services.go).
+        """
         replicas = self.spec["Mode"]["Replicated"]["Replicas"]
-        return [(slot, "") for slot in range(1, replicas + 1)]
+        slots: dict[int, Document] = {}
+        for task in self.tasks:
+            if task["DesiredState"] in MEANT or self.has_given_up(task):
+                slots[task["Slot"]] = task
+        if len(slots) <= replicas:
+            free = (slot for slot in count(1) if slot not in slots)
+            return sorted([*slots, *islice(free, replicas - len(slots))])
+        on_node: Counter[str] = Counter()
+        ranks = {}
+        for slot in sorted(slots, key=lambda slot: (not _is_running(slots[slot]), slot)):
+            node_id = slots[slot].get("NodeID", "")
+            on_node[node_id] += 1
+            ranks[slot] = (not node_id, on_node[node_id], not _is_running(slots[slot]), slot)
+        return sorted(sorted(slots, key=ranks.__getitem__)[:replicas])
 
     # Which tasks are as the spec says
 
@@ -125,7 +169,7 @@ class Service(Thing):
     def can_stay(self, task: Document) -> bool:
         node = self.swarm.node_of(task)
         if node is None:
-            return not self.eligible()
+            return not self.candidates()
         return node.state == "ready" and node.spec["Availability"] != "drain"
 
     def has_given_up(self, task: Document) -> bool:
@@ -195,9 +239,9 @@ class Service(Thing):
         if self.is_job():
             task["JobIteration"] = _version(self.iteration)
         earlier = [other for other in self.tasks if self.place_of(other) == place]
+        candidates = self.candidates()
         self.tasks.append(task)
-        eligible = self.eligible()
-        if not eligible and not node_id:
+        if not candidates and not node_id:
             count = len(self.swarm.nodes)
             nodes = "node" if count == 1 else "nodes"
             self.become(
@@ -206,9 +250,19 @@ class Service(Thing):
                 f"no suitable node (scheduling constraints not satisfied on {count} {nodes})",
             )
             return task
-        # The scheduler prefers a node where it has not failed yet.
-        task["NodeID"] = node_id or eligible[(slot + len(earlier)) % len(eligible)].id
-        if desired == "ready":
+        # The scheduler prefers a node where it has not failed yet, and of those the one with the
+        # fewest tasks of the service.
+        failed_on = {t.get("NodeID") for t in earlier if t["Status"]["State"] in FAILED}
+        turn = (slot + len(earlier)) % len(candidates) if candidates else 0
+        in_turn = [*candidates[turn:], *candidates[:turn]]
+        best = min(in_turn, key=lambda n: (n.id in failed_on, self.active_on(n)), default=None)
+        task["NodeID"] = node_id or (best.id if best else "")
+        stopping = [other for other in earlier if other["Status"]["State"] not in ENDED]
+        if stopping and not desired:
+            # It waits, ready, until the one before it has stopped (orchestrator/restart).
+            task["DesiredState"] = "ready"
+            stopping[-1]["next"] = task
+        if task["DesiredState"] == "ready":
             self.become(task, "ready")
         else:
             # Not endlessly often in no time.
@@ -267,11 +321,21 @@ class Service(Thing):
             task["Status"]["Err"] = error
 
     def stop(self, task: Document, desired: str) -> None:
+        """At once in what it shall do; in what it does when its grace period is over."""
         task["DesiredState"] = desired
+        grace = self.swarm.world.delays.stop
+        if grace and task["Status"]["State"] == "running":
+            self.swarm.world.schedule(grace, lambda: self.stopped(task))
+        else:
+            self.stopped(task)
+
+    def stopped(self, task: Document) -> None:
         if task["Status"]["State"] not in ENDED:
             self.become(task, "shutdown")
-        if desired == "remove":
+        if task["DesiredState"] == "remove" and task in self.tasks:
             self.tasks.remove(task)
+        if "next" in task:
+            self.restart(task.pop("next"))
 
     # What has ended, and what comes after it (orchestrator/restart)
 
@@ -410,7 +474,11 @@ def _meets(node: Node, constraint: str) -> bool:
     return (actual == value) is (operator == "==")
 
 
+def _is_running(task: Document) -> bool:
+    return task["Status"]["State"] == "running"
+
+
 def shown(task: Document) -> Document:
     """A task as the API shows it, without what only this file knows of it."""
-    notes = ("key", "labels", "log", "restarts", "gave_up")
+    notes = ("key", "labels", "log", "restarts", "gave_up", "next")
     return {name: part for name, part in task.items() if name not in notes}

@@ -24,7 +24,7 @@ from ansible.module_utils.common.arg_spec import ModuleArgumentSpecValidator
 from ansible.module_utils.testing import patch_module_args
 
 MODULES = (
-    *("config", "network", "node", "node_label", "secret"),
+    *("config", "drain", "network", "node", "node_label", "secret"),
     *("service", "service_info", "service_logs", "stack", "stack_info"),
     *("swarm_info", "swarm_init", "swarm_join", "swarm_unlock"),
 )

@@ -20,12 +20,13 @@ from ansible_collections.shoal.swarm.plugins.module_utils._module import (
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import ROWS
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase import (
+    _drain,
     _network,
     _service,
     _swarm_init,
     _swarm_join,
-)
     _swarm_unlock,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
 from ansible_collections.shoal.swarm.plugins.modules import config, node, node_label, secret
 from ansible_collections.shoal.swarm.tests.unit.case_files import (
@@ -39,6 +40,7 @@ from ansible_collections.shoal.swarm.tests.unit.modules_under_test import argume
 
 USE_CASES: dict[str, Callable[..., tuple[Outcome[Any], dict[str, Any]]]] = {
     "config": config.ensure_config,
+    "drain": _drain.ensure,
     "network": _network.ensure,
     "node": node.manage,
     "node_label": node_label.label,
@@ -46,14 +48,15 @@ USE_CASES: dict[str, Callable[..., tuple[Outcome[Any], dict[str, Any]]]] = {
     "service": _service.ensure,
     "swarm_init": _swarm_init.ensure,
     "swarm_join": _swarm_join.ensure,
+    "swarm_unlock": _swarm_unlock.ensure,
 }
 CASES = cases()
-    "swarm_unlock": _swarm_unlock.ensure,
 
 # Options of which no action speaks: how to find the object, what is allowed, what is returned.
 HOW_TO_ROLL = {"name", "data_is_b64", "force", "rolling_versions", "versions_to_keep"}
 WITHOUT_A_DIFFERENCE = {
     "config": HOW_TO_ROLL,
+    "drain": {"force", "nodes", "rebalance", "state", "strategy"},
     "network": {"name", "force", "scope"},
     "node": {"nodes"},
     "node_label": {"hostname", "labels_state", "labels_to_remove", "nodes"},
@@ -68,10 +71,10 @@ WITHOUT_A_DIFFERENCE = {
         "unlock_key",
     },
     "swarm_join": {"check_addresses", "force", "join_token"},
+    "swarm_unlock": {"unlock_key"},
 }
 # What has its own tests elsewhere: test_service_options.py, test_usecase_service.py,
 # test_usecase_file.py.
-    "swarm_unlock": {"unlock_key"},
 ELSEWHERE = {
     "config": {"data_src"},
     "secret": {"data_src"},

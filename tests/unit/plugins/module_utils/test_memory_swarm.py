@@ -1350,3 +1350,70 @@ def test_a_volume_is_there_once_a_task_has_mounted_it_and_is_held_by_its_contain
     world.sleep(10)
     host.engine.volume_remove("data")
     assert host.engine.volumes() == []
+
+
+def drained(engine: Engine, hostname: str) -> None:
+    node = engine.node(hostname)
+    spec = {**node["Spec"], "Availability": "drain"}
+    engine.node_update(node["ID"], version(node), spec)
+
+
+def lines(engine: Engine) -> list[tuple[int, str, str]]:
+    """Of each task of the service its slot, what it shall do and what it does."""
+    tasks = engine.tasks({"service": ["web"]})
+    return sorted((t["Slot"], t["DesiredState"], t["Status"]["State"]) for t in tasks)
+
+
+def test_tasks_of_a_drained_node_stop_in_their_time_and_their_successors_wait_ready() -> None:
+    world = World()
+    hosts_ = [world.host(f"node{i}", f"10.0.0.1{i}") for i in (1, 2)]
+    rig = Rig([host.engine for host in hosts_], world.clock)
+    rig.init()
+    rig.join(1, "Worker")
+    rig[0].service_create({**WEB, "TaskTemplate": {"ContainerSpec": {"Image": "web:1"}}})
+    world.sleep(1)
+    world.delays.stop = 25
+    (task,) = rig[0].tasks()
+    name = {node["ID"]: node["Description"]["Hostname"] for node in rig[0].nodes()}
+    drained(rig[0], name[task["NodeID"]])
+    assert lines(rig[0]) == [(1, "ready", "ready"), (1, "shutdown", "running")]
+    world.sleep(24)
+    assert lines(rig[0]) == [(1, "ready", "ready"), (1, "shutdown", "running")]
+    world.sleep(2)
+    world.sleep(1)
+    assert lines(rig[0]) == [(1, "running", "running"), (1, "shutdown", "shutdown")]
+    assert len({task["NodeID"] for task in rig[0].tasks()}) == 2
+
+
+def test_of_too_many_slots_those_stay_that_are_the_first_on_their_nodes() -> None:
+    world = World()
+    hosts_ = [world.host(f"node{i}", f"10.0.0.1{i}") for i in (1, 2)]
+    rig = Rig([host.engine for host in hosts_], world.clock)
+    rig.init()
+    rig.join(1, "Worker")
+    template = {"ContainerSpec": {"Image": "web:1"}}
+    mode = {"Replicated": {"Replicas": 4}}
+    rig[0].service_create({**WEB, "Mode": mode, "TaskTemplate": template})
+    world.sleep(1)
+    one, two = [node["ID"] for node in rig[0].nodes()]
+    for task, node_id in zip(hosts_[0].swarm_or_fail().services[0].tasks, (one, one, one, two)):
+        task["NodeID"] = node_id
+    change_service(rig[0], Mode={"Replicated": {"Replicas": 2}})
+    assert lines(rig[0]) == [(1, "running", "running"), (4, "running", "running")]
+
+
+def test_a_paused_node_keeps_its_tasks_and_gets_no_more() -> None:
+    world = World()
+    engine = world.host("node1", "10.0.0.11").engine
+    engine.swarm_init({})
+    template = {"ContainerSpec": {"Image": "web:1"}}
+    engine.service_create({**WEB, "TaskTemplate": template})
+    engine.service_create({**WEB, "Name": "all", "Mode": {"Global": {}}, "TaskTemplate": template})
+    node = engine.node("node1")
+    spec = {**node["Spec"], "Availability": "pause"}
+    engine.node_update(node["ID"], version(node), spec)
+    change_service(engine, Mode={"Replicated": {"Replicas": 2}})
+    world.sleep(1)
+    assert lines(engine) == [(1, "running", "running"), (2, "running", "pending")]
+    (task,) = engine.tasks({"service": ["all"]})
+    assert task["DesiredState"] == "running"

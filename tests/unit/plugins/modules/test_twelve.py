@@ -86,6 +86,20 @@ def deploy(world: World) -> None:
     world.daemons[0].engine.service_create(WEB)
 
 
+def deploy_on_one(world: World) -> None:
+    deploy(world)
+    swarm = world.daemons[0].swarm_or_fail()
+    for task in swarm.service("web").tasks:
+        task["NodeID"] = swarm.node("node1").id
+
+
+def nodes_of_tasks(world: World) -> set[str]:
+    """Where tasks run that shall run."""
+    swarm = world.daemons[0].swarm_or_fail()
+    nodes = {swarm.node_of(t) for t in service(world).tasks if t["DesiredState"] == "running"}
+    return {node.hostname for node in nodes if node}
+
+
 def deploy_and_scale(world: World) -> None:
     deploy(world)
     engine = world.daemons[0].engine
@@ -257,6 +271,27 @@ STEPS = (
         {"unlock_key": "<unlock key>"},
         lock,
         done=lambda world: world.daemons[0].state == "active",
+    ),
+    Step(
+        "drain",
+        "create",
+        {"nodes": ["node3"], "strategy": "start_first", "wait_timeout": 36000},
+        deploy,
+        done=lambda world: nodes_of_tasks(world).isdisjoint({"node2", "node3"}),
+    ),
+    Step(
+        "drain",
+        "change",
+        {"nodes": ["node2"], "state": "paused"},
+        deploy,
+        done=lambda world: node2(world)["Availability"] == "pause",
+    ),
+    Step(
+        "drain",
+        "delete",
+        {"nodes": ["node2"], "state": "active", "rebalance": True, "wait_timeout": 36000},
+        deploy_on_one,
+        done=lambda world: len(nodes_of_tasks(world)) == 2,
     ),
     Step(
         "service",

@@ -81,8 +81,8 @@ options:
   wait:
     description:
       - Wait until roles have changed and nodes that have just left are down. Without it the task
-        ends when the swarm has accepted the last change; changes of roles that other changes depend
-        on, and this host's own, are always waited for.
+        ends when the swarm has accepted the last change; one change of a role is always over before
+        the next one begins.
   wait_timeout:
     description:
       - How long to wait, in seconds, for each node whose role changes. After that the task fails

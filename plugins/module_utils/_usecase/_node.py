@@ -511,15 +511,15 @@ def demote(
     """
 
     def look() -> Look:
+        if is_own:
+            return _own_demotion(engine)
         if engine.node(node_id).get("ManagerStatus"):
             return Look(Verdict.WAIT, "it is still one of the managers")
         return Look(Verdict.DONE)
 
     _await_other_changes(observe, node_id, Role.WORKER, timeout, run)
     called = _give_role(engine, node_id, Role.WORKER)
-    if is_own:
-        wait_until(f"the demotion of {called}", lambda: _own_demotion(engine), timeout, run.clock)
-    elif wait:
+    if wait:
         wait_until(f"the demotion of {called}", look, timeout, run.clock)
 
 

@@ -333,11 +333,20 @@ def test_a_fault_in_the_middle_of_role_changes_ends_well(
     assert managing(managers) == ["node3", "node4"]
 
 
-def test_a_host_that_demotes_itself_knows_what_it_is_then(managers: World) -> None:
-    outcome, facts = give(managers, Request("", role=Role.WORKER))
+def test_of_all_managers_the_one_that_is_asked_would_be_the_last(managers: World) -> None:
+    with pytest.raises(Refused, match=r"^node2 \(\w+\) would be the last manager \(1 of 1"):
+        give(managers, *work(1, 2, 3), on=1)
+    assert managers.writes == []
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_a_host_that_demotes_itself_knows_what_it_is_then(managers: World, wait: bool) -> None:
+    outcome, facts = give(managers, Request("", role=Role.WORKER), wait=wait)
+    managers.sleep(3)
     assert steps(outcome) == ["demote node node1"]
     (node,) = facts["nodes"]
-    assert (node["hostname"], node["role"], node["reachability"]) == ("node1", "worker", "")
+    assert (node["hostname"], node["role"]) == ("node1", "worker")
+    assert node["reachability"] == ("" if wait else "reachable")
     assert managing(managers) == ["node2", "node3"]
 
 
@@ -351,16 +360,17 @@ def test_the_own_demotion_is_one_change_though_its_answer_was_lost(
     assert facts["nodes"][0]["role"] == "worker"
 
 
+@pytest.mark.parametrize("also", [(), (Request("node1", availability="active"),)])
 def test_who_is_demoted_by_somebody_else_does_not_take_that_for_its_own_doing(
-    managers: World,
+    managers: World, also: tuple[Request, ...]
 ) -> None:
     def demotes(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+        perform()
         daemon.swarm_or_fail().node("node1").is_manager = False
-        return perform()
 
     managers.at_write(1, demotes)
     with pytest.raises(NotManager):
-        give(managers, *work(2))
+        give(managers, *work(2), *also, wait=False)
 
 
 def test_what_is_no_member_of_the_managers_any_more_is_told_and_can_be_removed(
@@ -375,6 +385,8 @@ def test_what_is_no_member_of_the_managers_any_more_is_told_and_can_be_removed(
     for requests in (manage(2), work(2)):
         with pytest.raises(WrongState, match=r"node2 \(\w+\) is \w+ and none of the managers"):
             give(managers, *requests)
+    with pytest.raises(Refused, match=r"node1 \(\w+\) would be the last manager"):
+        give(managers, *work(1))
     assert managers.writes == []
     outcome, _facts = give(managers, *absent(2, 3, force=True))
     assert steps(outcome) == ["remove node node2", "remove node node3"]
@@ -403,6 +415,16 @@ def test_a_node_that_has_just_left_is_removed_when_it_is_called_down(
     assert f"node{number}" not in listed(managers)
     assert facts["nodes"] == []
     assert 14 <= managers.now() - started < 22
+
+
+def test_a_manager_is_none_any_more_before_it_is_removed(managers: World) -> None:
+    def removes(daemon: Daemon, perform: Callable[[], Any]) -> Any:
+        assert managing(managers) == ["node1", "node2"]
+        return perform()
+
+    managers.at_write(2, removes)
+    outcome, _facts = give(managers, *absent(3, force=True))
+    assert steps(outcome) == ["demote node node3", "remove node node3"]
 
 
 def test_a_node_that_is_alive_is_refused_as_soon_as_that_is_sure(managers: World) -> None:

@@ -40,7 +40,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import 
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Outcome,
     Run,
-    patiently,
     reconcile,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict, wait_until
@@ -86,7 +85,8 @@ def wait_on(
     """Take up the wait of an earlier execution, and do what comes after it."""
     observe = _observer(engine)
     task, stage = Task(**run.subject["task"]), Stage(run.subject["stage"])
-    outcome = Outcome((), (), patiently(observe, run.clock), False)
+    # What is there is seen in the first look, which waits out an election.
+    outcome = Outcome((), (), Seen(), False)
     return _finished(engine, observe, params, run, outcome, task, stage)
 
 
@@ -143,8 +143,7 @@ def _finished(
             seen = _carried_out(engine, observe, following[0], task, run, seen).observed
             begun.append(following[0])
 
-    names = ", ".join(name_of(node) for node in seen.named(task.nodes))
-    what = f"{names} being {task.state}"
+    what = f"{', '.join(task.names)} being {task.state}"
     try:
         waited = wait_until(what, look, params["wait_timeout"], run.clock, run.watch)
     except SwarmError as failure:
@@ -174,10 +173,10 @@ def _with_everything_put_back(
     told = str(failure)
     try:
         put_back = reconcile(engine, observe, lambda seen: undone(seen, task), run)
-        names = [name_of(node) for node in put_back.observed.named(task.nodes)]
         if put_back.changed:
-            again = sorted({task.before[node_id] for node_id in task.before})
-            told += f". Availability of {', '.join(names)} is {', '.join(again)} again"
+            nodes = put_back.observed.named(task.nodes)
+            again = [f"{name_of(node)} is {node['Spec']['Availability']}" for node in nodes]
+            told += f". Put back as before: {', '.join(again)}"
         wait_until("scaling back", look, UNDO_SECONDS, run.clock)
     except NotConverged:
         names = left_scaled(observe(), task)

@@ -83,6 +83,8 @@ _GRACE = 10 * NANOSECONDS["s"]
 # So many slots are sorted by every version of Go without a change in the order of equal ones.
 _SORTED_STABLY = 6
 
+NEVER = engine_time("")
+
 Document = Mapping[str, Any]
 
 
@@ -103,10 +105,10 @@ class Stage(Enum):
 class Seen:
     """The swarm at one moment of its engine's own clock."""
 
-    nodes: Sequence[Document]
-    services: Sequence[Document]
-    tasks: Sequence[Document]
-    now: datetime
+    nodes: Sequence[Document] = ()
+    services: Sequence[Document] = ()
+    tasks: Sequence[Document] = ()
+    now: datetime = NEVER
 
     def service(self, service_id: str) -> Document | None:
         return next((s for s in self.services if s["ID"] == service_id), None)
@@ -131,6 +133,7 @@ class Task:
     """
 
     nodes: Sequence[str]
+    names: Sequence[str]
     state: str
     strategy: str = STOP_FIRST
     before: Mapping[str, str] = field(default_factory=dict)
@@ -277,7 +280,8 @@ def begin(
     decide_nodes(seen.nodes, [Request(name, availability=DRAIN) for name in references], member)
     ids = tuple(str(find(seen.nodes, name, member)["ID"]) for name in references)
     before = {node["ID"]: node["Spec"]["Availability"] for node in seen.named(ids)}
-    task = Task(ids, state, strategy, before)
+    names = [name_of(node) for node in seen.named(ids)]
+    task = Task(ids, names, state, strategy, before)
     if state != DRAINED:
         return _with_spreading(seen, task) if rebalance and state == ACTIVE else (task, ())
     leaving = [node_id for node_id, availability in before.items() if availability != DRAIN]
@@ -285,10 +289,9 @@ def begin(
     stranded = _stranded(seen, ids, held)
     reasons = _reasons_against(seen, task, leaving, held, stranded)
     if reasons and not force:
-        names = ", ".join(name_of(node) for node in seen.named(ids))
         raise Refused(
-            f"{names} cannot be drained without harm: {'; '.join(reasons)}. Nothing was changed; "
-            "force: true drains all the same"
+            f"{', '.join(names)} cannot be drained without harm: {'; '.join(reasons)}. Nothing was "
+            "changed; force: true drains all the same"
         )
     affected = {task["ServiceID"] for task in _busy(seen, ids)}
     services = [service for service in seen.services if service["ID"] in affected]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action plugin, with a real task and the real module, and a wire of our own between them."""
+"""Action plugins that show a wait, with real tasks and modules, and a wire of our own between."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible.playbook.task import Task
 from ansible.template import Templar
 from ansible.utils.display import Display
 
-from ansible_collections.shoal.swarm.plugins.action.service import ActionModule
+from ansible_collections.shoal.swarm.plugins.action import drain, service
 from ansible_collections.shoal.swarm.plugins.module_utils import _wait
 from ansible_collections.shoal.swarm.plugins.plugin_utils import _watch
 from ansible_collections.shoal.swarm.tests.unit.engine_server import serve
@@ -38,6 +38,7 @@ class Controller:
 
     docker_host: str
     world: World
+    module: str = "service"
     executed: list[dict[str, Any]] = field(default_factory=list)
     wrapped: list[bool] = field(default_factory=list)
     shown: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -51,16 +52,17 @@ class Controller:
 
     def act(self, arguments: dict[str, Any], **keywords: Any) -> dict[str, Any]:
         task = Task()
-        task.action = "shoal.swarm.service"
+        task.action = f"shoal.swarm.{self.module}"
         task.args = {"docker_host": self.docker_host, **arguments}
         # As Ansible leaves it where a task has none.
         for keyword, value in {"environment": [], **keywords}.items():
             setattr(task, keyword, value)
         loader = DataLoader()
-        action = ActionModule(
+        plugin = {"service": service, "drain": drain}[self.module]
+        action = plugin.ActionModule(
             task, self.connection, PlayContext(), loader, Templar(loader), shared_loader_obj=None
         )
-        action._execute_module = self.execute  # type: ignore[assignment,method-assign]
+        action._execute_module = self.execute
         variables = {"inventory_hostname": "node1", "ansible_play_batch": ["node1"]}
         self.check_mode = bool(task.check_mode)
         self.environment = task.environment
@@ -79,7 +81,7 @@ class Controller:
         if wrap_async:
             return {"ansible_job_id": "j1", "started": 1, "finished": 0}
         with mock.patch.dict(os.environ, environment):
-            return run("service", None, self.check_mode, **module_args)
+            return run(self.module, None, self.check_mode, **module_args)
 
     def display(self, message: str, **how: Any) -> None:
         # The module's own warnings come from another process, where it is one.
@@ -121,6 +123,28 @@ def test_a_wait_is_shown_and_the_result_is_that_of_the_module(controller: Contro
     assert [change["action"] for change in result["changes"]] == ["create service web"]
     assert [task["state"] for task in result["tasks"]] == ["running"]
     assert _wait.WATCHED not in result
+
+
+def test_a_drain_is_shown_and_goes_on_until_its_last_stage(controller: Controller) -> None:
+    controller.act(WEB)
+    swarm = controller.world.daemons[0].swarm_or_fail()
+    controller.world.host("node2", "10.0.0.12").engine.swarm_join(
+        {"RemoteAddrs": ["10.0.0.11:2377"], "JoinToken": swarm.tokens()["Worker"]}
+    )
+    controller.shown.clear()
+    controller.module = "drain"
+    result = controller.act({"strategy": "start_first"})
+    assert controller.lines[0].startswith("[node1] node node1: tasks left: 1; web.1: running | ")
+    assert any("node node1: tasks left: none" in line for line in controller.lines)
+    assert [change["action"].partition(" (")[0] for change in result["changes"]] == [
+        "update node node1",
+        "scale up service web",
+        "update node node1",
+        "scale back service web",
+    ]
+    assert (result["changed"], result["services"]) == (True, ["web"])
+    assert result["nodes"][0]["availability"] == "drain"
+    assert swarm.service("web").spec["Mode"] == {"Replicated": {"Replicas": 1}}
 
 
 def test_where_nothing_is_to_do_it_is_one_execution_and_silence(controller: Controller) -> None:

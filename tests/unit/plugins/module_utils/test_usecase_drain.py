@@ -193,15 +193,15 @@ def test_a_timeout_names_what_holds_it_up_and_puts_the_node_back(world: World) -
         drain(world, wait_timeout=10)
     assert str(caught.value) == (
         "node2 being drained did not happen within 10 s: service web: web.3 on node2 is running "
-        "and has 25s to stop; service web: 2 of 3 tasks run on other nodes. Availability of node2 "
-        "is active again"
+        "and has 25s to stop; service web: 2 of 3 tasks run on other nodes. Put back as "
+        "before: node2 is active"
     )
     assert availability(world) == "active"
 
 
 def test_a_node_that_was_paused_is_paused_again_after_a_failure(world: World) -> None:
     set_availability(world, "node2", "pause")
-    with pytest.raises(NotConverged, match="Availability of node2 is pause again"):
+    with pytest.raises(NotConverged, match="Put back as before: node2 is pause"):
         drain(world, wait_timeout=5)
     assert availability(world) == "pause"
 
@@ -328,7 +328,7 @@ def test_replacements_that_cannot_start_leave_everything_as_it_was(world: World)
         caught.value
     )
     assert "No such image: single:1" in str(caught.value)
-    assert str(caught.value).endswith("Availability of node2 is active again")
+    assert str(caught.value).endswith("Put back as before: node2 is active")
     assert (availability(world), spec_of(world, "single")) == ("active", before)
     assert (witness.least, running(world, "single")) == (1, 1)
 
@@ -339,7 +339,7 @@ def test_scaling_back_waits_for_the_moment_that_costs_no_task_that_runs(world: W
     before = spec_of(world, "pair")
     world.broken_images["pair:1"] = "No such image: pair:1"
     witness = Witness(world, "pair")
-    with pytest.raises(NotConverged, match=r"Availability of node2 is active again\Z"):
+    with pytest.raises(NotConverged, match=r"Put back as before: node2 is active\Z"):
         drain(world, witness.clock, strategy="start_first", wait_timeout=60)
     assert witness.least == 2
     assert spec_of(world, "pair") == before
@@ -491,7 +491,7 @@ def looked_at(stage: Stage, replicas: int, *tasks: tuple[int, str, str, str]) ->
     ]
     now = datetime(2026, 1, 2, tzinfo=timezone.utc)
     seen = Seen(nodes, [{"ID": "s1", "Spec": spec}], documents, now)
-    return judge(stage, seen, Task(["n1"], "drained", moved={"s1": 2}))
+    return judge(stage, seen, Task(["n1"], ["n1"], "drained", moved={"s1": 2}))
 
 
 STAYED = (2, "n2", "running", "running")
@@ -606,7 +606,7 @@ def test_slices_come_to_the_same_as_one_execution(world: World) -> None:
 def test_a_timeout_in_a_later_slice_puts_everything_back(world: World) -> None:
     alone(world)
     before = spec_of(world, "single")
-    with pytest.raises(NotConverged, match="is active again"):
+    with pytest.raises(NotConverged, match="Put back as before: node2 is active"):
         sliced(world, strategy="start_first", wait_timeout=20)
     assert (availability(world), spec_of(world, "single")) == ("active", before)
 

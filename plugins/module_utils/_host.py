@@ -73,7 +73,7 @@ def root_ca_pem(root_dir: str) -> bytes | None:
 
 
 def is_locked(root_dir: str) -> bool | None:
-    """Whether the manager's key on this host's disk is locked (autolock); none if it is not here."""
+    """Whether the manager's key on this disk is locked (autolock); none if it is not here."""
     try:
         with open(f"{root_dir}/swarm/certificates/swarm-node.key", encoding="ascii") as file:
             return "ENCRYPTED" in file.readline()

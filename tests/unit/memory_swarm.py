@@ -1278,6 +1278,8 @@ class Daemon:
 
     def get_volumes(self, query: Mapping[str, str]) -> Document:
         found = [v for v in self.volumes if _matches(v, query, memory_objects.VOLUME_FILTERS)]
+        # In no order, and in another one each time.
+        found = self.world.random.sample(found, len(found))
         return {"Volumes": found or None, "Warnings": None}
 
     def remove_volume(self, query: Mapping[str, str], body: Any, name: str) -> None:

@@ -127,15 +127,13 @@ def wait_for_stack(
             shown = service_progress(service, tasks.get(service["ID"], []), current, nodes, is_done)
             # Where all is well, the number of tasks tells enough.
             looks[name] = replace(look, view=(replace(shown, rows=()) if is_done else shown,))
+        troubled = _troubled(looks)
         failed.clear()
-        failed.update(
-            {
-                name: services[name]["ID"]
-                for name, look in looks.items()
-                if look.verdict is not Verdict.DONE and name in services
-            }
-        )
-        return _all(looks)
+        failed.update({name: services[name]["ID"] for name in troubled if name in services})
+        reasons = [f"service {name}: {look.reason}" for name, look in troubled.items()]
+        verdict = next((look.verdict for look in troubled.values()), Verdict.DONE)
+        view = tuple(section for look in looks.values() for section in look.view)
+        return Look(verdict, "; ".join(reasons), view)
 
     try:
         return wait_until(f"stack {stack} being as asked", converged, timeout, run.clock, run.watch)
@@ -147,14 +145,13 @@ def wait_for_stack(
         raise NotConverged(f"{failure}{words}") from failure
 
 
-def _all(looks: Mapping[str, Look]) -> Look:
-    """What the looks at several services mean together."""
-    troubled = {name: look for name, look in looks.items() if look.verdict is not Verdict.DONE}
-    verdicts = {look.verdict for look in troubled.values()}
-    worst = next((v for v in (Verdict.FAILED, Verdict.WAIT) if v in verdicts), Verdict.DONE)
-    reasons = [f"service {name}: {look.reason}" for name, look in troubled.items()]
-    view = tuple(section for look in looks.values() for section in look.view)
-    return Look(worst, "; ".join(reasons), view)
+def _troubled(looks: Mapping[str, Look]) -> dict[str, Look]:
+    """Those that have failed, and where none has those that are not done yet."""
+    for verdict in (Verdict.FAILED, Verdict.WAIT):
+        found = {name: look for name, look in looks.items() if look.verdict is verdict}
+        if found:
+            return found
+    return {}
 
 
 def _by_service(tasks: Iterable[Document]) -> dict[str, list[Document]]:

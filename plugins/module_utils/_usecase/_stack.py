@@ -216,7 +216,10 @@ def _everything(engine: Engine, volumes_of: str = "") -> Seen:
 
 
 def _volumes(engine: Engine, stack: str) -> Sequence[Mapping[str, Any]]:
-    return engine.volumes({"label": [f"{NAMESPACE}={stack}"]})
+    # The engine lists them in another order each time.
+    return sorted(
+        engine.volumes({"label": [f"{NAMESPACE}={stack}"]}), key=lambda volume: volume["Name"]
+    )
 
 
 def _look(engine: Engine, params: Mapping[str, Any], stack: Stack) -> Seen:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Engine, Lab, until
+from conftest import Engine, Lab, run, until
 
 MANAGERS = ["node1", "node2", "node3"]
 # Nothing here may take longer, in seconds.
@@ -164,3 +165,114 @@ def test_a_managers_disk_is_full(
         assert not result.get("failed"), result["msg"]
         assert result["changed"] == (options["name"] not in listed)
         engine.module("config", name=f"config{number}", state="absent")
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> tuple[Path, Path]:
+    """A root CA whose key we have."""
+    key, certificate = tmp_path / "ca.key", tmp_path / "ca.crt"
+    run(
+        *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"),
+        *("-nodes", "-keyout", str(key), "-out", str(certificate), "-subj", "/CN=swarm-ca"),
+        *("-days", "3650"),
+    )
+    return certificate, key
+
+
+EXPIRED = """\
+[ca]
+default_ca = ours
+[ours]
+new_certs_dir = {folder}
+database = {folder}/index.txt
+serial = {folder}/serial
+default_md = sha256
+policy = any
+[any]
+organizationName = optional
+organizationalUnitName = optional
+commonName = supplied
+"""
+
+
+def test_a_managers_certificate_has_expired(
+    lab: Lab, connect: Callable[[str], Engine], authority: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """A clock that is a hundred days ahead comes to the same; the lab's hosts have no own clock."""
+    certificate, key = authority
+    leader = connect(lab.leader(MANAGERS))
+    rotated = leader.module(
+        "swarm_init",
+        signing_ca_cert=certificate.read_text(),
+        signing_ca_key=key.read_text(),
+        wait_timeout=BOUND,
+    )
+    assert not rotated.get("failed"), rotated["msg"]
+    victim = next(host for host in MANAGERS if host != leader.host)
+    folder = "/var/lib/docker/swarm/certificates"
+    info = lab.swarm(victim)
+    subject = f"/O={lab.swarm(leader.host)['Cluster']['ID']}/OU=swarm-manager/CN={info['NodeID']}"
+    lab.on(victim, "sudo systemctl stop docker.socket docker.service")
+    lab.on(victim, f"sudo cp -a {folder} /root/certificates")
+    request = f"sudo openssl req -new -key {folder}/swarm-node.key -subj {subject}"
+    (tmp_path / "request").write_text(lab.on(victim, request))
+    (tmp_path / "index.txt").touch()
+    (tmp_path / "serial").write_text("01\n")
+    (tmp_path / "config").write_text(EXPIRED.format(folder=tmp_path))
+    run(
+        *("openssl", "ca", "-batch", "-config", str(tmp_path / "config"), "-notext"),
+        *("-cert", str(certificate), "-keyfile", str(key), "-in", str(tmp_path / "request")),
+        *("-startdate", "20200101000000Z", "-enddate", "20200201000000Z"),
+        *("-out", str(tmp_path / "expired")),
+    )
+    expired = (tmp_path / "expired").read_text()
+    lab.on(victim, f"echo '{expired}' | sudo tee {folder}/swarm-node.crt")
+    lab.try_on(victim, "sudo systemctl start docker.service docker.socket")
+    try:
+        state = until(lambda: connect(victim).module("swarm_info")["error"])
+        print(f"certificate expired: {state}")
+        assert "expired" in state
+        refused = connect(victim).module("node_label", labels={"a": "b"})
+        assert refused["failed"]
+        assert "expired" in refused["msg"]
+        assert not leader.module("node_label", labels={"a": "b"}).get("failed")
+    finally:
+        lab.on(victim, "sudo systemctl stop docker.socket docker.service")
+        lab.on(victim, f"sudo rm -rf {folder} && sudo mv /root/certificates {folder}")
+        lab.on(victim, "sudo systemctl start docker.service docker.socket")
+        until(lambda: is_whole(lab), 120)
+    assert leader.module("node_label", labels_to_remove=["a"])["changed"]
+
+
+def test_a_host_joins_while_the_ca_rotates(lab: Lab, connect: Callable[[str], Engine]) -> None:
+    leader = connect(lab.leader(MANAGERS))
+    away = next(host for host in MANAGERS if host != leader.host)
+    lab.on(away, "sudo systemctl stop docker.socket docker.service")
+    try:
+        rotation = in_background(leader, "swarm_init", ca_force_rotate=4711, wait_timeout=BOUND)
+        until(lambda: lab.swarm(leader.host)["Cluster"]["RootRotationInProgress"])
+        joiner = connect("node4")
+        joiner.cli("swarm leave --force")
+        options = {
+            "remote_addrs": [lab.address(leader.host)],
+            "join_token": leader.module("swarm_info", join_tokens=True)["join_tokens"]["worker"],
+            "role": "worker",
+        }
+        joined = joiner.module("swarm_join", **options)
+        assert not joined.get("failed"), joined["msg"]
+        assert not rotation.done()
+    finally:
+        lab.on(away, "sudo systemctl start docker.service docker.socket")
+    result = rotation.result()
+    assert not result.get("failed"), result["msg"]
+    until(lambda: {n["Status"]["State"] for n in lab.nodes(leader.host).values()} == {"ready"}, 90)
+    root = lab.swarm(leader.host)["Cluster"]["TLSInfo"]["TrustRoot"]
+    infos = [node["Description"]["TLSInfo"] for node in lab.nodes(leader.host).values()]
+    assert {info["TrustRoot"] for info in infos} == {root}
+    # With the token of today the host is where it should be.
+    options["join_token"] = leader.module("swarm_info", join_tokens=True)["join_tokens"]["worker"]
+    assert not joiner.module("swarm_join", **options)["changed"]
+    joiner.cli("swarm leave")
+    until(lambda: lab.nodes(leader.host)["node4"]["Status"]["State"] == "down", 90)
+    leader.cli("node rm node4")
+    joiner.module("swarm_init", advertise_addr=lab.address("node4"))

@@ -80,6 +80,10 @@ class Fleet:
                 found[host] = value
         return found
 
+    def of_swarm(self, name: str, otherwise: Any) -> Any:
+        """What the managers say of the swarm that is there, or else this."""
+        return next(iter(self.seen("swarm", name).values()), otherwise)
+
 
 def findings(
     fleet: Fleet, only: Collection[str], ignore: Collection[str], warn: Collection[str]
@@ -309,11 +313,11 @@ _ENGINES_OWN = re.compile(r"docker0$|docker_gwbridge$|br-[0-9a-f]{12}$|veth")
 
 
 def _addr_pool(fleet: Fleet) -> Iterator[Finding]:
-    of_swarm = list(fleet.seen("swarm", "default_addr_pool").values())
-    todo = "The pool of a swarm never changes: give its networks subnets of their own."
-    for pool in _networks(of_swarm[0] if of_swarm else fleet.default_addr_pool or [DEFAULT_POOL]):
+    settled = fleet.of_swarm("default_addr_pool", [])
+    todo = "It never changes: give the networks subnets of their own." if settled else ""
+    for pool in _networks(settled or fleet.default_addr_pool or [DEFAULT_POOL]):
         what = f"the swarm's address pool {pool}"
-        used = _used_first(pool, fleet.subnet_size)
+        used = _used_first(pool, fleet.of_swarm("subnet_size", fleet.subnet_size))
         inside, routed = {}, {}
         for name, host in fleet.hosts.items():
             address = _advertised(host)
@@ -323,12 +327,11 @@ def _addr_pool(fleet: Fleet) -> Iterator[Finding]:
             elif overlapping:
                 routed[name] = ", ".join(dict.fromkeys(overlapping))
         if inside:
-            level = WARNING if of_swarm else FATAL
             text = f"{what} contains the hosts' own {', '.join(inside.values())}"
-            yield Finding(level, tuple(inside), text, todo=todo if of_swarm else "")
+            yield Finding(WARNING if settled else FATAL, tuple(inside), text, todo=todo)
         for networks, hosts in _grouped(routed).items():
             text = f"{what} overlaps {networks}, where the host has a route to"
-            yield Finding(WARNING, hosts, text, todo=todo if of_swarm else "")
+            yield Finding(WARNING, hosts, text, todo=todo)
 
 
 def _networks(texts: Iterable[str]) -> Iterator[Network]:
@@ -352,16 +355,12 @@ def _used_first(pool: Network, subnet_size: int) -> Network:
     return ipaddress.ip_network((pool.network_address, prefix))
 
 
-def _port_of_data(fleet: Fleet) -> int:
-    return next(iter(fleet.seen("swarm", "data_path_port").values()), fleet.data_path_port)
-
-
 def _data_path_port(fleet: Fleet) -> Iterator[Finding]:
     yield from _where(
         fleet,
         lambda host: (
             "vmware" in host["seen"].get("vendor", "").lower()
-            and _port_of_data(fleet) == DATA_PATH_PORT
+            and fleet.of_swarm("data_path_port", fleet.data_path_port) == DATA_PATH_PORT
         ),
         Finding(WARNING, (), f"VMware, and overlay traffic goes by port {DATA_PATH_PORT}/udp"),
     )
@@ -557,7 +556,7 @@ def _ports(name: str, fleet: Fleet) -> Iterator[dict[str, Any]]:
         *([(address, MANAGER_PORT, "tcp")] if name in fleet.managers else []),
         (address, GOSSIP_PORT, "tcp"),
         (address, GOSSIP_PORT, "udp"),
-        (_data_path(host), _port_of_data(fleet), "udp"),
+        (_data_path(host), fleet.of_swarm("data_path_port", fleet.data_path_port), "udp"),
     ]
     for where, port, protocol in ports:
         if where:

@@ -10,26 +10,32 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-import pytest
 from conftest import Infra, Lab, Recap
 
 HOSTS = ["node1", "node2"]
-PLAY = "shoal.swarm.preflight"
-# What this machine is like in which the hosts are, and nobody broke.
-OF_THE_LAB = {"kernel_modules", "clock_synchronised", "mtu", "disk"}
-PORTS = ["2377/tcp", "7946/tcp", "7946/udp", "4789/udp"]
+# What the machine is like that the hosts run on.
+OF_THE_LAB = {"kernel_modules", "clock_synchronised", "disk"}
 
 
-def found(recap: Recap) -> dict[str, str]:
-    """By check what was found, but for what is the lab's own."""
-    lines = [line for line in recap.output.splitlines() if re.search(r" \([a-z_]+\)\W*$", line)]
-    names = {re.findall(r"\(([a-z_]+)\)", line)[-1]: line for line in lines}
-    return {name: line for name, line in names.items() if name not in OF_THE_LAB}
+def preflight(infra: Infra, **variables: Any) -> Recap:
+    return infra.play("shoal.swarm.preflight", "-e", json.dumps(variables))
 
 
-def preflight(infra: Infra, *arguments: str) -> Recap:
-    return infra.play(PLAY, *arguments)
+def found(recap: Recap) -> set[str]:
+    """The findings, each in its line; but for those of the machine, which nobody broke."""
+    texts = re.findall(r"(node[0-9].*?) \(([a-z_]+)\)[\"',]*$", recap.output, re.MULTILINE)
+    return {f"{check}: {text}" for text, check in texts if check not in OF_THE_LAB}
+
+
+def assert_found(recap: Recap, *texts: str, is_fatal: bool) -> None:
+    """These are in one finding each, and there are no others."""
+    findings = found(recap)
+    assert len(findings) == len(texts)
+    assert [text for text in texts if not any(text in finding for finding in findings)] == []
+    assert recap.returncode == (2 if is_fatal else 0)
+    assert recap.counts("changed") == dict.fromkeys(HOSTS, 0)
 
 
 @contextmanager
@@ -41,115 +47,101 @@ def broken(lab: Lab, host: str, by: str, mend: str) -> Iterator[None]:
         lab.on(host, mend)
 
 
-def assert_only(recap: Recap, check: str, *texts: str, is_fatal: bool) -> None:
-    assert list(found(recap)) == [check]
-    for text in texts:
-        assert text in found(recap)[check]
-    assert recap.returncode == (2 if is_fatal else 0)
-    assert recap.counts("changed") == dict.fromkeys(HOSTS, 0)
-
-
-def assert_nothing(recap: Recap) -> None:
-    assert found(recap) == {}
-    assert recap.returncode == 0
-    assert recap.counts("changed") == dict.fromkeys(HOSTS, 0)
-
-
-def reject(lab: Lab, host: str, *rules: str) -> tuple[str, str]:
-    """Commands that put rules before all others of this host, and take them away."""
+@contextmanager
+def firewalled(lab: Lab, host: str, *rules: str) -> Iterator[None]:
+    """Rules that come before all others of this host."""
     table = "inet broken"
     lines = [
         f"add table {table}",
         f"add chain {table} input {{ type filter hook input priority -300; }}",
         *(f"add rule {table} input {rule}" for rule in rules),
     ]
-    listed = "\\n".join(lines)
-    return f"printf '{listed}\\n' | sudo nft -f -", f"sudo nft delete table {table}"
+    commands = " ".join(f"'{line};'" for line in lines)
+    with broken(lab, host, f"sudo nft {commands}", f"sudo nft delete table {table}"):
+        yield
 
 
 # Bare hosts
 
 
 def test_bare_hosts_pass_and_are_left_as_they_are(infra: Infra, lab: Lab) -> None:
-    for arguments in ((), ("--check",)):
-        assert_nothing(preflight(infra, *arguments))
+    assert_found(preflight(infra), is_fatal=False)
     for host in HOSTS:
         assert lab.try_on(host, "command -v dockerd || ls /etc/docker").returncode != 0
-        assert "shoal" not in lab.on(host, "ps -ef; sudo ss -xl")
+        assert "port_probe" not in lab.on(host, "ps -ef; sudo ss -xl")
 
 
 def test_live_restore_ends_the_run_before_anything_is_changed(infra: Infra, lab: Lab) -> None:
-    write = (
-        "sudo mkdir -p /etc/docker && echo '{\"live-restore\": true}'"
-        " | sudo tee /etc/docker/daemon.json"
-    )
+    content = "'{\"live-restore\": true}'"
+    write = f"sudo mkdir /etc/docker && echo {content} | sudo tee /etc/docker/daemon.json"
     with broken(lab, "node2", write, "sudo rm -r /etc/docker"):
-        recap = infra.site()
-        assert_only(recap, "live_restore", "node2: live-restore is true", is_fatal=True)
+        assert_found(infra.site(), "live_restore: node2: live-restore is true", is_fatal=True)
         assert lab.try_on("node1", "command -v dockerd").returncode != 0
-        # It will be taken away.
-        assert_nothing(preflight(infra, "-e", '{"engine_daemon_config": {"live-restore": false}}'))
 
 
-def test_all_that_is_fatal_comes_at_once(infra: Infra) -> None:
-    wrong = {"engine_daemon_config": {"live-restore": True}, "quorum_advertise_addr": "192.0.2.1"}
-    recap = preflight(infra, "-e", json.dumps(wrong))
-    assert set(found(recap)) == {"advertise_addr", "live_restore"}
-    for host in HOSTS:
-        assert f"{host}: advertise_addr is 192.0.2.1" in recap.output
-    assert "node1, node2: they share the address 192.0.2.1" in recap.output
-    assert recap.returncode == 2
-
-
-def test_a_pool_that_contains_the_hosts_is_refused(infra: Infra) -> None:
-    recap = preflight(infra, "-e", '{"quorum_swarm": {"default_addr_pool": ["10.98.0.0/16"]}}')
-    assert_only(recap, "addr_pool", "10.98.0.0/16 contains", is_fatal=True)
-
-
-def test_two_hosts_with_one_name(infra: Infra, lab: Lab) -> None:
-    with broken(lab, "node2", "sudo hostname node1", "sudo hostname node2"):
-        recap = preflight(infra)
-        assert_only(recap, "hostname", "node1, node2: they share", is_fatal=False)
-        assert_nothing(preflight(infra, "-e", '{"preflight_ignore": ["hostname"]}'))
-
-
-def test_an_interface_for_smaller_packets(infra: Infra, lab: Lab) -> None:
+def test_all_that_is_wrong_comes_at_once(infra: Infra, lab: Lab) -> None:
     mtu = lab.on("node2", "cat /sys/class/net/eth0/mtu").strip()
-    set_to = "sudo ip link set eth0 mtu {}".format
-    with broken(lab, "node2", set_to(1300), set_to(mtu)):
-        recap = preflight(infra)
-        assert f"1300 on node2; {mtu} on node1" in recap.output
-        assert recap.returncode == 0
-
-
-@pytest.mark.parametrize(
-    ("rule", "manner"),
-    [("drop", "does not arrive"), ("reject", "rejected"), ("reject with tcp reset", "rejected")],
-)
-def test_a_closed_port_on_bare_hosts_may_still_be_opened(
-    infra: Infra, lab: Lab, rule: str, manner: str
-) -> None:
-    with broken(lab, "node1", *reject(lab, "node1", f"tcp dport 2377 {rule}")):
-        recap = preflight(infra)
-        assert_only(
-            recap, "reachability", "node1: what node2 sends to 2377/tcp", manner, is_fatal=False
+    set_mtu = "sudo ip link set eth0 mtu"
+    with (
+        broken(lab, "node2", f"{set_mtu} 1300", f"{set_mtu} {mtu}"),
+        broken(lab, "node2", "sudo hostname node1", "sudo hostname node2"),
+    ):
+        recap = preflight(
+            infra,
+            engine_daemon_config={"live-restore": True},
+            quorum_data_path_addr="192.0.2.1",
+            quorum_swarm={"default_addr_pool": ["10.98.0.0/16"]},
+            quorum_manager_group="all",
+            preflight_warn=["live_restore"],
+            preflight_ignore=["advertise_addr"],
         )
-        assert_only(preflight(infra, "-e", "firewall_backend=none"), "reachability", is_fatal=True)
+        assert_found(
+            recap,
+            "managers: node1, node2",
+            "hostname: node1, node2: they share the hostname node1",
+            "addr_pool: node1, node2: the swarm's address pool 10.98.0.0/16 contains",
+            "live_restore: node1, node2",
+            is_fatal=True,
+        )
+        assert_found(
+            preflight(infra, quorum_data_path_addr="eth1", preflight_warn=["advertise_addr"]),
+            "hostname: node1, node2",
+            "advertise_addr: node1: data_path_addr is eth1",
+            "advertise_addr: node2: data_path_addr is eth1",
+            is_fatal=False,
+        )
+        assert_found(
+            preflight(infra, preflight_ignore=["hostname"]),
+            "mtu: node2: the MTU towards the swarm is 1300",
+            f"mtu: node1, node2: the MTU towards the swarm differs: 1300 on node2; {mtu} on node1",
+            is_fatal=False,
+        )
+
+
+def test_closed_ports_on_bare_hosts_may_still_be_opened(infra: Infra, lab: Lab) -> None:
+    rules = ("tcp dport 2377 drop", "tcp dport 7946 reject with tcp reset", "udp dport 4789 drop")
+    texts = (
+        "reachability: node1: what node2 sends to 2377/tcp, 4789/udp does not arrive.",
+        "reachability: node1: what node2 sends to 7946/tcp is rejected.",
+    )
+    with firewalled(lab, "node1", *rules):
+        assert_found(preflight(infra), *texts, is_fatal=False)
+        assert_found(preflight(infra, firewall_backend="none"), *texts, is_fatal=True)
 
 
 # A swarm
 
 
 def test_a_closed_port_ends_the_site_before_the_swarm(infra: Infra, lab: Lab) -> None:
-    with broken(lab, "node1", *reject(lab, "node1", "udp dport { 4789, 7946 } drop")):
+    with firewalled(lab, "node1", "udp dport { 4789, 7946 } reject"):
         recap = infra.site()
         assert recap.returncode == 2
-        text = found(recap)["reachability"]
-        assert "node1: what node2 sends to 7946/udp, 4789/udp does not arrive." in text
+        (finding,) = found(recap)
+        assert "node1: what node2 sends to 7946/udp, 4789/udp does not arrive." in finding
         assert lab.swarm("node1")["LocalNodeState"] == "inactive"
 
 
-def test_the_ports_are_probed_and_then_no_more(infra: Infra) -> None:
+def test_ports_are_probed_while_hosts_come_in_and_then_no_more(infra: Infra) -> None:
     first, second = infra.site(), infra.site()
     assert first.returncode == second.returncode == 0
     assert "Send to the ports of the other hosts" in first.output
@@ -157,33 +149,34 @@ def test_the_ports_are_probed_and_then_no_more(infra: Infra) -> None:
     assert second.counts("changed") == dict.fromkeys(HOSTS, 0)
 
 
-def test_a_swarm_passes_with_each_port_probed(infra: Infra, lab: Lab) -> None:
-    assert_nothing(preflight(infra))
-    assert not [host for host in HOSTS if "shoal" in lab.on(host, "sudo ss -xl")]
+def test_a_swarm_passes(infra: Infra, lab: Lab) -> None:
+    recap = preflight(infra)
+    assert_found(recap, is_fatal=False)
+    assert "Send to the ports of the other hosts" in recap.output
+    for host in HOSTS:
+        assert "port_probe" not in lab.on(host, "ps -ef; sudo ss -xl")
 
 
-@pytest.mark.parametrize("port", PORTS)
-def test_each_closed_port_is_found_beside_an_engine_that_runs(
-    infra: Infra, lab: Lab, port: str
-) -> None:
-    number, _slash, protocol = port.partition("/")
-    with broken(
-        lab, "node1", *reject(lab, "node1", f"{protocol} dport {number} ct state new drop")
-    ):
-        recap = preflight(infra)
-        assert_only(recap, "reachability", f"what node2 sends to {port}", is_fatal=True)
+def test_closed_ports_are_found_beside_engines_that_run(infra: Infra, lab: Lab) -> None:
+    # Connections that are open go on.
+    new = "ct state new"
+    rules = (f"tcp dport {{ 2377, 7946 }} {new} drop", f"udp dport {{ 4789, 7946 }} {new} drop")
+    with firewalled(lab, "node1", *rules):
+        assert_found(
+            preflight(infra),
+            "node1: what node2 sends to 2377/tcp, 7946/tcp, 7946/udp, 4789/udp does not arrive.",
+            is_fatal=True,
+        )
 
 
 def test_an_answer_that_does_not_come_back(infra: Infra, lab: Lab) -> None:
     answer = "tcp flags & (syn | ack) == (syn | ack)"
-    rule = f"ip saddr {lab.address('node1')} tcp sport 7946 {answer} drop"
-    with broken(lab, "node2", *reject(lab, "node2", rule)):
-        recap = preflight(infra)
-        assert_only(
-            recap, "reachability", "node1: what node2 sends to 7946/tcp arrives, but", is_fatal=True
+    with firewalled(lab, "node2", f"ip saddr {lab.address('node1')} tcp sport 7946 {answer} drop"):
+        assert_found(
+            preflight(infra, preflight_warn=["reachability"]),
+            "node1: what node2 sends to 7946/tcp arrives, but the answer does not come back.",
+            is_fatal=False,
         )
-        demoted = preflight(infra, "-e", '{"preflight_warn": ["reachability"]}')
-        assert_only(demoted, "reachability", is_fatal=False)
 
 
 def test_what_a_host_of_a_swarm_tells_is_what_its_engine_tells(infra: Infra) -> None:

@@ -24,6 +24,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._certificate import read_certificate
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._swarm import (
+    DEFAULT_POOL,
+    DEFAULT_SUBNET_SIZE,
+)
 
 Document = dict[str, Any]
 
@@ -157,8 +161,9 @@ def of_info(info: Mapping[str, Any], api_version: str) -> tuple[Document, Docume
         "error": swarm.get("Error", ""),
         "node_id": swarm.get("NodeID", ""),
         "node_addr": swarm.get("NodeAddr", ""),
-        "default_addr_pool": cluster.get("DefaultAddrPool") or [],
-        "subnet_size": cluster.get("SubnetSize") or None,
+        # Nothing is the engine's own.
+        "default_addr_pool": cluster.get("DefaultAddrPool") or [DEFAULT_POOL] * bool(cluster),
+        "subnet_size": cluster.get("SubnetSize") or (DEFAULT_SUBNET_SIZE if cluster else None),
         "data_path_port": cluster.get("DataPathPort") or None,
     }
 

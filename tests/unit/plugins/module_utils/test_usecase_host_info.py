@@ -124,7 +124,7 @@ def test_what_a_manager_says() -> None:
         "LocalNodeState": "active",
         "NodeID": "n1",
         "NodeAddr": "10.0.0.11",
-        "Cluster": {"DefaultAddrPool": ["10.0.0.0/8"], "SubnetSize": 24, "DataPathPort": 4789},
+        "Cluster": {"DefaultAddrPool": ["172.30.0.0/16"], "SubnetSize": 26, "DataPathPort": 4789},
     }
     assert of_info({"ServerVersion": "26.1.5", "Swarm": swarm}, "1.45") == (
         {"version": "26.1.5", "api_version": "1.45"},
@@ -133,11 +133,18 @@ def test_what_a_manager_says() -> None:
             "error": "",
             "node_id": "n1",
             "node_addr": "10.0.0.11",
-            "default_addr_pool": ["10.0.0.0/8"],
-            "subnet_size": 24,
+            "default_addr_pool": ["172.30.0.0/16"],
+            "subnet_size": 26,
             "data_path_port": 4789,
         },
     )
+
+
+def test_a_swarm_with_the_engines_own_pool() -> None:
+    cluster = {"ID": "c1", "DefaultAddrPool": None, "SubnetSize": 0, "DataPathPort": 4789}
+    _engine, found = of_info({"Swarm": {"LocalNodeState": "active", "Cluster": cluster}}, "1.45")
+    assert found["default_addr_pool"] == ["10.0.0.0/8"]
+    assert found["subnet_size"] == 24
 
 
 def test_what_an_engine_outside_a_swarm_says() -> None:

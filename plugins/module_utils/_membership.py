@@ -57,6 +57,11 @@ def membership(info: Mapping[str, Any]) -> Membership:
     """From the answer of GET /info."""
     swarm = info.get("Swarm") or {}
     state = NodeState(swarm.get("LocalNodeState") or NodeState.INACTIVE.value)
+    # An engine whose part in the swarm has failed once and started again, as when a promotion meets
+    # the demotion of the manager that it asks, says "error" without a reason as long as it runs
+    # (moby daemon/cluster/noderunner.go, State).
+    if state is NodeState.ERROR and swarm.get("NodeID") and not swarm.get("Error"):
+        state = NodeState.ACTIVE
     role = None
     # A member that cannot reach its swarm after a restart is pending, too, but knows its node ID.
     if state is NodeState.ACTIVE or (state is NodeState.PENDING and swarm.get("NodeID")):

@@ -73,9 +73,9 @@ options:
         default: false
       force:
         description:
-          - With O(nodes[].state=absent), remove a node that is alive. Its tasks start elsewhere,
-            and its containers run on until its host leaves the swarm, with
-            M(shoal.swarm.swarm_join) and its O(shoal.swarm.swarm_join#module:force).
+          - With O(nodes[].state=absent), remove a node that is alive. Its tasks start elsewhere;
+            its host is not told, and its containers may run on until it leaves the swarm, with
+            M(shoal.swarm.swarm_join).
         type: bool
         default: false
   wait:

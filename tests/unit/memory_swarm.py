@@ -66,7 +66,6 @@ LOCKED = (
 NOT_LOCKED = "swarm is not locked"
 NO_KEY = "invalid key string"
 WRONG_KEY = "swarm could not be unlocked: invalid key provided"
-EVICTED = "rpc error: code = NotFound desc = node not found in store"
 LEAVE_LOCKED = (
     "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message."
 )
@@ -641,8 +640,7 @@ class Swarm(Thing):
             raise Refusal(400, f"{PRECONDITION}node {node.id} is not down and can't be removed")
         self.index += 1
         self.nodes.remove(node)
-        if node.daemon:
-            node.daemon.evict()
+        # Its engine is told nothing, and takes itself for an active worker from then on.
         self.place_tasks()
 
     def refuse_demotion(self, node: Node) -> None:
@@ -915,11 +913,6 @@ class Daemon:
     def fail(self, error: str) -> None:
         """The engine's part in the swarm stops with an error, as with expired certificates."""
         self.state, self.error = "error", error
-
-    def evict(self) -> None:
-        """The swarm has removed this node, and its engine is told so."""
-        self.swarm = None
-        self.fail(EVICTED)
 
     def swarm_or_fail(self) -> Swarm:
         assert self.swarm is not None, f"{self.name} is in no swarm"

@@ -453,8 +453,8 @@ def _even(managers: Quorum) -> tuple[str, ...]:
     if count % 2:
         return ()
     return (
-        f"the swarm has {count} managers with this, and an even number tolerates no more losses "
-        f"than {count - 1}: promote or demote one more",
+        f"the swarm has {count} managers with this, which tolerate no more losses than {count - 1} "
+        "would: promote or demote one more",
     )
 
 

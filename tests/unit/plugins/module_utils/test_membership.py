@@ -210,7 +210,8 @@ def test_what_the_engine_says_of_a_manager() -> None:
         ({"LocalNodeState": "inactive", "RemoteManagers": None}, NodeState.INACTIVE, None),
         ({"LocalNodeState": "active"}, NodeState.ACTIVE, Role.WORKER),
         ({"LocalNodeState": "locked", "NodeID": ""}, NodeState.LOCKED, None),
-        ({"LocalNodeState": "error", "NodeID": "n1"}, NodeState.ERROR, None),
+        ({"LocalNodeState": "error", "NodeID": "n1", "Error": "expired"}, NodeState.ERROR, None),
+        ({"LocalNodeState": "error", "NodeID": "", "Error": ""}, NodeState.ERROR, None),
         ({"LocalNodeState": "pending", "NodeID": ""}, NodeState.PENDING, None),
         # It was let in before, and finds too few of the others after a restart.
         (
@@ -227,6 +228,13 @@ def test_only_a_member_has_a_role(
     assert (member.state, member.role) == (state, role)
     assert member.is_manager is False
     assert membership({}).state is NodeState.INACTIVE
+
+
+@pytest.mark.parametrize("manages", [True, False])
+def test_an_engine_that_has_failed_once_and_is_back_is_no_failure(manages: bool) -> None:
+    swarm = {"LocalNodeState": "error", "NodeID": "n1", "ControlAvailable": manages, "Error": ""}
+    member = membership({"Swarm": swarm})
+    assert (member.state, member.is_manager) == (NodeState.ACTIVE, manages)
 
 
 @pytest.mark.parametrize(

@@ -543,6 +543,8 @@ def test_a_node_that_is_alive_is_removed_by_force_alone_and_a_manager_never(rig:
     rig[0].node_remove(node_id, True)
     assert [node["ID"] for node in rig[0].nodes()] == [own_id]
     assert refusal(rig[0].node_remove, node_id, True) == (404, f"node {node_id} not found")
+    assert worker.info()["Swarm"]["LocalNodeState"] == "active"
+    worker.swarm_leave(force=False)
 
 
 @hosts(2)

@@ -275,8 +275,8 @@ def test_roles_change_one_after_the_other_and_the_leader_and_this_host_last(
         "node5": "manager",
     }
     assert outcome.warnings == (
-        "the swarm has 2 managers with this, and an even number tolerates no more losses than 1: "
-        "promote or demote one more",
+        "the swarm has 2 managers with this, which tolerate no more losses than 1 would: promote "
+        "or demote one more",
     )
 
 

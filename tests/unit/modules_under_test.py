@@ -29,7 +29,7 @@ MODULES = (
     *("swarm_info", "swarm_init", "swarm_join", "swarm_unlock"),
 )
 # Those that know nothing of Docker, and so have no connection to it.
-HOST_MODULES = ("host_info", "port_probe")
+HOST_MODULES = ("host_info", "port_probe", "swarm_unlock_state")
 PLUGINS = "ansible_collections.shoal.swarm.plugins"
 
 

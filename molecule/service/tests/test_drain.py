@@ -179,6 +179,7 @@ def drained_elsewhere(swarm: Engine) -> None:
     drain(swarm, strategy="start_first")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("stage", ["surge", "drain", "return"])
 def test_a_run_that_is_killed_is_finished_by_the_next(
     swarm: Engine, connect: Callable[[str], Engine], name: str, stage: str

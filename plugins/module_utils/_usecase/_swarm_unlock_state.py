@@ -34,7 +34,7 @@ else:
 
 
 UNLOCKED, LOCKABLE = "unlocked", "lockable"
-STATES = (UNLOCKED, LOCKABLE)
+STATES = [UNLOCKED, LOCKABLE]
 
 
 def ensure(params: Mapping[str, Any], check_mode: bool) -> bool:

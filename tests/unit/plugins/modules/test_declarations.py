@@ -141,6 +141,7 @@ def test_options_that_hold_a_secret_are_not_logged_and_no_others(name: str) -> N
         "swarm_init": {"signing_ca_key"},
         "swarm_join": {"join_token"},
         "swarm_unlock": {"unlock_key"},
+        "swarm_unlock_state": {"unlock_key"},
     }
     assert hidden == secrets.get(name, set())
 

@@ -372,8 +372,12 @@ def test_a_ghost_gives_its_labels_to_the_host_that_came_back(
 
 
 def newer_engine(lab: Lab) -> None:
-    """Debian 13's packages, on hosts that have Debian 12's: the engine goes from 20.10 to 26.1."""
+    """Debian 13's packages, on hosts that have Debian 12's: the engine goes from 20.10 to 26.1.
+
+    There the CLI is a package of its own. No module needs it, but these tests do.
+    """
     for host in HOSTS:
+        lab.on(host, "sudo cp /usr/bin/docker /usr/local/bin/")
         lab.on(
             host,
             "sudo sh -c 'for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do"

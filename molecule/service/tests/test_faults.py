@@ -115,16 +115,18 @@ def test_the_quorum_is_lost_for_six_seconds(
 
 @pytest.fixture
 def small_disk(lab: Lab) -> Iterator[str]:
-    """A follower whose swarm has a filesystem of 48 MB for its state, with 64 KB left."""
+    """A follower whose swarm has a filesystem of its own for its state.
+
+    The log reserves twice 64 MB, and does not begin without.
+    """
     leader = lab.leader(MANAGERS)
     host = next(host for host in MANAGERS if host != leader)
     stop = "sudo systemctl stop docker.socket docker.service"
     start = "sudo systemctl start docker.service docker.socket"
     state = "/var/lib/docker/swarm"
     lab.on(host, f"{stop} && sudo cp -a {state} {state}.kept")
-    lab.on(host, f"sudo mount -t tmpfs -o size=48m tmpfs {state}")
-    # What the log has reserved is not copied, so that each write needs room.
-    lab.on(host, f"sudo cp -a --sparse=always {state}.kept/. {state}/ && sudo rm -rf {state}.kept")
+    lab.on(host, f"sudo mount -t tmpfs -o size=160m tmpfs {state}")
+    lab.on(host, f"sudo cp -a {state}.kept/. {state}/ && sudo rm -rf {state}.kept")
     lab.on(host, start)
     until(lambda: is_whole(lab), 120)
     yield host
@@ -137,36 +139,40 @@ def small_disk(lab: Lab) -> Iterator[str]:
 def test_a_managers_disk_is_full(
     lab: Lab, connect: Callable[[str], Engine], small_disk: str, name: str
 ) -> None:
-    state = "/var/lib/docker/swarm"
+    """What it has reserved lasts for a while. It does not come up again with a full disk."""
+    folder = "/var/lib/docker/swarm"
     engine = connect(small_disk)
-    others = [host for host in MANAGERS if host != small_disk]
-    engine.service(name, image=engine.web(1))
-    lab.try_on(small_disk, f"sudo dd if=/dev/zero of={state}/filler bs=4k")
-    made = []
-    # Large enough for the log to need more room.
-    for number in range(8):
-        started = time.monotonic()
-        options = {"name": f"config{number}", "data": "x" * 400_000, "state": "present"}
-        result = engine.module("config", **options)
-        assert time.monotonic() - started < BOUND
-        if not result.get("failed"):
-            made.append(options["name"])
-        else:
-            print(f"disk full: {result['msg']}")
-    # What was acknowledged is there, and the others go on.
-    on_others = connect(others[0])
-    listed = on_others.cli("config ls --format '{{.Name}}'").split()
-    assert set(made) <= set(listed)
-    assert not on_others.service(name, image=on_others.web(2), wait_timeout=BOUND).get("failed")
-    lab.on(small_disk, f"sudo rm {state}/filler && sudo systemctl restart docker")
+    other = connect(next(host for host in MANAGERS if host != small_disk))
+    node_id = lab.swarm(small_disk)["NodeID"]
+    lab.try_on(small_disk, f"sudo dd if=/dev/zero of={folder}/filler bs=4k")
+    configs = [f"config{number}" for number in range(8)]
+    made = [engine.module("config", name=config, data=f"{config:400000}") for config in configs]
+    assert all(result.get("changed") for result in made)
+    lab.on(small_disk, "sudo systemctl restart docker")
+    seen = until(lambda: connect(small_disk).module("swarm_info")["error"])
+    print(f"disk full: {seen}")
+    assert "no space left on device" in seen
+    engine = connect(small_disk)
+    refused = engine.module("config", name="more", data="more")
+    assert "no space left on device" in refused["msg"]
+    # The others go on, and what was acknowledged is there.
+    assert not other.service(name, image=other.web(2), wait_timeout=BOUND).get("failed")
+    assert set(configs) <= set(other.cli("config ls --format '{{.Name}}'").split())
+    # Nobody takes it for a host that never was in the swarm.
+    token = other.module("swarm_info", join_tokens=True)["join_tokens"]["manager"]
+    options = {"remote_addrs": [lab.address(other.host)], "join_token": token, "role": "manager"}
+    joined = engine.module("swarm_join", **options)
+    assert joined["failed"]
+    assert "no space left on device" in joined["msg"]
+
+    lab.on(small_disk, f"sudo rm {folder}/filler && sudo systemctl restart docker")
     until(lambda: is_whole(lab), 120)
     engine = connect(small_disk)
-    for number in range(8):
-        options = {"name": f"config{number}", "data": "x" * 400_000, "state": "present"}
-        result = engine.module("config", **options)
-        assert not result.get("failed"), result["msg"]
-        assert result["changed"] == (options["name"] not in listed)
-        engine.module("config", name=f"config{number}", state="absent")
+    assert lab.swarm(small_disk)["NodeID"] == node_id
+    assert not engine.module("swarm_join", **options)["changed"]
+    for config in configs:
+        assert not engine.module("config", name=config, data=f"{config:400000}")["changed"]
+        assert engine.module("config", name=config, state="absent")["changed"]
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ options:
   state:
     description:
       - V(unlocked) takes the lock off, and the engine leaves it like that.
-      - V(lockable) lets the engine lock its state when it starts, if its swarm is one with
-        autolock. The unlock key is the one that it was before.
+      - V(lockable) lets the engine lock its state again from its next start on, when its swarm is
+        one with autolock.
     type: str
     choices: [unlocked, lockable]
     default: unlocked

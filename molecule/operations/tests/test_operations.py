@@ -533,7 +533,7 @@ def test_a_swarm_with_autolock_is_recovered_and_restored(
     assert key not in recovered.output
     assert_whole(lab, MANAGERS, WORKERS)
     assert objects(lab) == before
-    assert lab.on("node1", "sudo docker swarm unlock-key --quiet").strip() == key
+    assert lab.on("node1", "sudo docker swarm unlock-key --quiet").strip() not in (key, "")
     until(lambda: all(is_locked(lab, host) for host in MANAGERS))
 
     lose(lab, *HOSTS)

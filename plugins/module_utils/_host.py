@@ -53,11 +53,15 @@ def why_unreachable(address: str) -> str:
 
 
 def may_hold_certificate(root_dir: str) -> bool:
-    """Whether a swarm may have let this host in; only "no such file" proves that none has."""
+    """Whether a swarm may have let this host in; only "no such file" proves that none has.
+
+    And that only on the engine's own machine, where it keeps a folder for swarms from its first
+    start on: a socket can be another machine's.
+    """
     try:
         os.stat(f"{root_dir}/swarm/certificates/swarm-node.crt")
     except FileNotFoundError:
-        return False
+        return not os.path.isdir(f"{root_dir}/swarm")
     except OSError:
         return True
     return True

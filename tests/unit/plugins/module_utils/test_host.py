@@ -100,12 +100,18 @@ def test_the_root_ca_is_read_from_the_engines_own_files(tmp_path: Path) -> None:
 
 
 def test_a_host_without_a_certificate_has_nothing_to_lose(tmp_path: Path) -> None:
+    (tmp_path / "swarm").mkdir()
     assert may_hold_certificate(str(tmp_path)) is False
     certificates = tmp_path / "swarm" / "certificates"
-    certificates.mkdir(parents=True)
+    certificates.mkdir()
     (certificates / "swarm-root-ca.crt").write_bytes(b"comes with the first step of a join")
     assert may_hold_certificate(str(tmp_path)) is False
     (certificates / "swarm-node.crt").write_bytes(b"comes with the last")
+    assert may_hold_certificate(str(tmp_path)) is True
+
+
+def test_where_no_engine_keeps_anything_nothing_is_proved(tmp_path: Path) -> None:
+    # The socket was another machine's.
     assert may_hold_certificate(str(tmp_path)) is True
 
 

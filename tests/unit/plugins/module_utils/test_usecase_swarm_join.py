@@ -346,6 +346,8 @@ def local(world: World, tmp_path: Path) -> Iterator[World]:
             node.address, node.port = node1.address, node1.port
         node2.address = "127.0.0.1"
         node2.root_dir = str(tmp_path)
+        # The engine makes it when it starts.
+        (tmp_path / "swarm").mkdir()
         yield world
 
 

@@ -12,8 +12,7 @@ version_added: 1.0.0
 description:
   - The engine cannot be told to recover a swarm that is autolocked from one manager. It loses the
     swarm (U(https://github.com/moby/moby/issues/36852)). This module takes the lock off the
-    manager's state on the disk, so that M(shoal.swarm.swarm_init) with O(
-    shoal.swarm.swarm_init#module:force_new_cluster) works.
+    manager's state on the disk, so that O(shoal.swarm.swarm_init#module:force_new_cluster) works.
   - The playbooks C(shoal.swarm.recover) and C(shoal.swarm.restore) do all of it; use them.
   - The engine must be stopped.
 author:

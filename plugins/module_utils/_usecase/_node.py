@@ -550,7 +550,9 @@ def _await_other_changes(
         if role is Role.WORKER and node.get("ManagerStatus"):
             reachable = _is_reachable(node)
             if not managers.spares_one(reachable):
-                return Look(Verdict.WAIT, managers.told_without_one(reachable))
+                # For the last one nobody can be waited for.
+                verdict = Verdict.FAILED if managers.managers == 1 else Verdict.WAIT
+                return Look(verdict, managers.told_without_one(reachable))
         return Look(Verdict.DONE)
 
     change = "promotion" if role is Role.MANAGER else "demotion"

@@ -17,6 +17,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     InvalidOption,
     JoinPending,
     NotConverged,
+    OutOfSequence,
     Refused,
     SwarmError,
     TokenRefused,
@@ -374,7 +375,13 @@ def ready(seen: Seen, role: Role | None) -> Look:
 
 def _ensure_absent(engine: Engine, params: Mapping[str, Any], run: Run) -> Outcome[Seen]:
     def demote_self(node_id: str) -> None:
-        demote(engine, engine.nodes, node_id, True, True, params["wait_timeout"], run)
+        try:
+            demote(engine, engine.nodes, node_id, True, True, params["wait_timeout"], run)
+        except NotConverged as failure:
+            # The other managers may have left meanwhile, and this one is the last.
+            if params["force"]:
+                raise OutOfSequence(str(failure)) from failure
+            raise
 
     return reconcile(
         engine,

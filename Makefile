@@ -14,7 +14,7 @@ export MOLECULE_GLOB := molecule/*/molecule.yml
 COLLECTION := .ansible/collections/ansible_collections/shoal/swarm
 
 # What takes long has a target of its own.
-LONG := molecule-operations
+LONG := molecule-nodes molecule-operations
 MOLECULE := $(patsubst molecule/%/molecule.yml,molecule-%,$(wildcard $(MOLECULE_GLOB)))
 MOLECULE := $(filter-out $(LONG),$(MOLECULE))
 
@@ -58,7 +58,7 @@ test: venv ## all of the above
 stacks: venv ## compose files, beside what the Docker CLI (28 or newer) makes of them; needs no engine
 	PYTHONPATH=.ansible/collections pytest --quiet tests/cli
 
-operations: molecule-operations ## drains, reboots, upgrades, backups and losses: the playbooks, on five hosts
+operations: $(LONG) ## drains, reboots, upgrades, backups and losses: the playbooks, on five hosts
 
 faults: venv ## hosts that are killed in the middle of an update, and what else takes long
 	PYTEST_ADDOPTS="-m faults" molecule test --scenario-name service

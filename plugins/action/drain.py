@@ -6,18 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ansible.plugins.action import ActionBase
-
-from ansible_collections.shoal.swarm.plugins.plugin_utils._watch import run_watched
+from ansible_collections.shoal.swarm.plugins.plugin_utils._watch import WatchedAction
 
 
-class ActionModule(ActionBase):
-    _supports_async = True
-
-    def run(
-        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        result = super().run(tmp, task_vars)
-        return {**result, **run_watched(self, self._task.args, task_vars or {})}
+class ActionModule(WatchedAction):
+    pass

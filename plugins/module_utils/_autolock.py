@@ -81,8 +81,9 @@ def unlock_key_bytes(text: str) -> bytes:
     except binascii.Error:
         pass
     raise InvalidOption(
-        f"unlock_key is not an unlock key: it must look like {_UNLOCK_KEY} and 43 characters, and "
-        f"this text of {len(text)} characters does not"
+        f"unlock_key is not an unlock key: it must look like {_UNLOCK_KEY}<43 characters>, and "
+        f"this text of {len(text)} characters does not; shoal.swarm.swarm_info (unlock_key: true) "
+        "returns it on a manager that is not locked"
     )
 
 

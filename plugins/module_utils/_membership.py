@@ -165,6 +165,12 @@ def quorum(nodes: Iterable[Mapping[str, Any]]) -> Quorum:
     )
 
 
+def reachability_of(nodes: Iterable[Mapping[str, Any]], node_id: str) -> str:
+    """How the managers see one of them, from the answer of GET /nodes."""
+    node = next((node for node in nodes if node["ID"] == node_id), {})
+    return str((node.get("ManagerStatus") or {}).get("Reachability", "unknown"))
+
+
 _TOKEN = re.compile(r"SWMTKN-(?:1|2-1)-([0-9a-z]{50})-[0-9a-z]{25}\Z")
 
 

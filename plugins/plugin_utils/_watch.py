@@ -39,6 +39,16 @@ LOST: View = (Section("the connection", "lost, trying again"),)
 # Waiting
 
 
+class WatchedAction(ActionBase):
+    """The whole of an action plugin whose module takes its arguments as they are."""
+
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: Document | None = None) -> Document:
+        result = super().run(tmp, task_vars)
+        return {**result, **run_watched(self, self._task.args, task_vars or {})}
+
+
 def run_watched(action: ActionBase, arguments: Mapping[str, Any], task_vars: Document) -> Document:
     """Run the action's module with these arguments, and show how its wait goes.
 

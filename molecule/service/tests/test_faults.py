@@ -210,7 +210,7 @@ def test_a_managers_certificate_has_expired(
     info = lab.swarm(victim)
     subject = f"/O={lab.swarm(leader.host)['Cluster']['ID']}/OU=swarm-manager/CN={info['NodeID']}"
     lab.on(victim, "sudo systemctl stop docker.socket docker.service")
-    lab.on(victim, f"sudo cp -a {folder} /root/certificates")
+    lab.on(victim, f"sudo cp -a {folder} {folder}.kept")
     # openssl does not take the headers that the engine has put into the file.
     key_alone = f"sudo sed '/^[a-z-]*: /d; /^$/d' {folder}/swarm-node.key"
     request = f"{key_alone} | openssl req -new -key /dev/stdin -subj {subject}"
@@ -237,7 +237,7 @@ def test_a_managers_certificate_has_expired(
         assert not leader.module("node_label", labels={"a": "b"}).get("failed")
     finally:
         lab.on(victim, "sudo systemctl stop docker.socket docker.service")
-        lab.on(victim, f"sudo rm -rf {folder} && sudo mv /root/certificates {folder}")
+        lab.on(victim, f"sudo rm -rf {folder} && sudo mv {folder}.kept {folder}")
         lab.on(victim, "sudo systemctl start docker.service docker.socket")
         until(lambda: is_whole(lab), 120)
     assert leader.module("node_label", labels_to_remove=["a"])["changed"]

@@ -35,6 +35,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     Role,
     membership,
     quorum,
+    reachability_of,
     root_ca_digest,
     token_digest,
 )
@@ -363,8 +364,7 @@ def ready(seen: Seen, role: Role | None) -> Look:
     if role and member.role is not role:
         return Look(Verdict.WAIT, f"it is a {_name(member.role)}, not a {role.value}")
     if member.is_manager:
-        own = next((node for node in seen.nodes if node["ID"] == member.node_id), {})
-        reachability = (own.get("ManagerStatus") or {}).get("Reachability", "unknown")
+        reachability = reachability_of(seen.nodes, member.node_id)
         if reachability != "reachable":
             return Look(Verdict.WAIT, f"the other managers see it as {reachability}")
     return Look(Verdict.DONE)

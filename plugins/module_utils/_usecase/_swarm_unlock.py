@@ -6,21 +6,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
+from ansible_collections.shoal.swarm.plugins.module_utils._autolock import unlock_key_bytes
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
-from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
-    InvalidOption,
-    KeyRefused,
-    WrongState,
-)
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import KeyRefused, WrongState
 from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     Membership,
     NodeState,
     membership,
     quorum,
+    reachability_of,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import NOTHING, Action, Plan
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
@@ -31,9 +28,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict
 
-# 32 bytes in base64 (swarmkit manager/encryption, HumanReadableKey).
-_KEY = re.compile(r"SWMKEY-1-[A-Za-z0-9+/]{43}")
-
 
 def ensure(
     engine: Engine, params: Mapping[str, Any], run: Run
@@ -41,12 +35,7 @@ def ensure(
     """Carry out the task; the outcome and the facts that it returns."""
     # From a file it comes with the end of its line.
     key = params["unlock_key"].strip()
-    if not _KEY.fullmatch(key):
-        raise InvalidOption(
-            "unlock_key is not an unlock key: it must look like SWMKEY-1-<43 characters>, and this "
-            f"text of {len(key)} characters does not; shoal.swarm.swarm_info (unlock_key: true) "
-            "returns it on a manager that is not locked"
-        )
+    unlock_key_bytes(key)
 
     def observe() -> Membership:
         return membership(engine.info())
@@ -101,8 +90,7 @@ def ready(engine: Engine, member: Membership) -> Look:
     managers = quorum(nodes)
     if not managers.holds:
         return Look(Verdict.WAIT, f"no quorum: {managers}")
-    own = next((node for node in nodes if node["ID"] == member.node_id), {})
-    reachability = (own.get("ManagerStatus") or {}).get("Reachability", "unknown")
+    reachability = reachability_of(nodes, member.node_id)
     if reachability != "reachable":
         return Look(Verdict.WAIT, f"the other managers see it as {reachability}")
     return Look(Verdict.DONE)

@@ -19,7 +19,7 @@ MOLECULE := $(patsubst molecule/%/molecule.yml,molecule-%,$(wildcard $(MOLECULE_
 MOLECULE := $(filter-out $(LONG),$(MOLECULE))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint types sanity units build molecule test stacks operations faults demo bench lab lab-down clean
+.PHONY: help venv lint types sanity units units-every build molecule test stacks operations faults demo bench lab lab-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,9 +39,12 @@ types: venv ## mypy
 sanity: venv ## ansible-test sanity, on every Python that is here
 	python .ci/ansible_test.py sanity --local
 
-units: venv ## ansible-test units, on every Python that is here; TEST=path for one file
+units: venv ## ansible-test units, on the oldest and the newest Python that is here; TEST=path for one file
 	pytest --quiet lab/tests
-	python .ci/ansible_test.py units --venv $(TEST)
+	python .ci/ansible_test.py --ends units $(TEST) --venv
+
+units-every: venv ## the same, on every Python that is here
+	python .ci/ansible_test.py units $(TEST) --venv
 
 build: venv ## build the artifact, install it into an empty path, use it there
 	python .ci/artifact.py

@@ -7,6 +7,9 @@
 
 ansible-test works only under a real path .../ansible_collections/shoal/swarm, follows no link,
 and asks git for its files. It also drops the environment, so pip's settings go into a file.
+
+With --ends as the first argument the rest is run on the oldest and the newest Python that is here:
+what one between them refuses, one of the two refuses as well, but for a rare case.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 WORK = CHECKOUT / ".cache/ansible-test"
 TREE = WORK / "ansible_collections/shoal/swarm"
+PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 RESULTS = TREE / "tests/output/junit"
 HOME = WORK / "home"
 
@@ -47,7 +51,15 @@ def main() -> int:
     WORK.mkdir(parents=True, exist_ok=True)
     with (WORK / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return run(sys.argv[1:])
+        if sys.argv[1:2] != ["--ends"]:
+            return run(sys.argv[1:])
+        return max(run([*sys.argv[2:], "--python", version]) for version in ends())
+
+
+def ends() -> list[str]:
+    """The oldest and the newest Python that is here, of those that the collection is for."""
+    found = [version for version in PYTHONS if shutil.which(f"python{version}", path=search_path())]
+    return sorted({found[0], found[-1]}, key=PYTHONS.index)
 
 
 def run(arguments: list[str]) -> int:

@@ -64,8 +64,8 @@ stacks: venv ## compose files, beside what the Docker CLI (28 or newer) makes of
 operations: $(LONG) ## drains, reboots, upgrades, backups and losses: the playbooks, on five hosts
 
 faults: venv ## hosts that are killed in the middle of an update, and what else takes long
-	PYTEST_ADDOPTS="-m faults" molecule test --scenario-name service
-	PYTEST_ADDOPTS="-m faults" molecule test --scenario-name stack
+	PYTEST_ADDOPTS="-m faults -rP" molecule test --scenario-name service
+	PYTEST_ADDOPTS="-m faults -rP" molecule test --scenario-name stack
 
 demo: lab ## a swarm on five hosts of the lab, a service and a stack on it, and answers from them
 	ansible-playbook -i inventory/lab -i lab/demo/stacks.yml playbooks/site.yml

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -297,6 +298,14 @@ def name(request: pytest.FixtureRequest, connect: Callable[[str], Engine]) -> It
     yield "web"
     for host in ("node1", "node4"):
         connect(host).cli("service rm web", check=False)
+
+
+@contextlib.contextmanager
+def timed(what: str) -> Iterator[None]:
+    """Tells how long it takes; pytest shows it with -rP."""
+    started = time.monotonic()
+    yield
+    print(f"{what}: {time.monotonic() - started:.0f} s")
 
 
 def until(holds: Callable[[], Any], seconds: float = 60, pause: float = 0.5) -> Any:

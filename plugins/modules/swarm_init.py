@@ -20,6 +20,7 @@ extends_documentation_fragment:
   - shoal.swarm._connection
   - shoal.swarm._wait
   - shoal.swarm._attributes
+  - shoal.swarm._attributes.watched
 options:
   advertise_addr:
     description:
@@ -311,6 +312,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import ar
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._swarm_init import (
     ONE_SHOTS,
     ensure,
+    wait_on,
 )
 
 
@@ -328,7 +330,7 @@ def main() -> None:
             "unlock_key": {"type": "bool", "default": False, "no_log": False},
         }
     )
-    run(module, ensure)
+    run(module, ensure, wait_on)
 
 
 if __name__ == "__main__":

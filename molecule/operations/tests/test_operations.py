@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CHECKOUT, Infra, Lab, Recap, run, until
+from conftest import CHECKOUT, Infra, Lab, Recap, run, timed, until
 
 MANAGERS = ["node1", "node2", "node3"]
 WORKERS = ["node4", "node5"]
@@ -252,15 +252,20 @@ def test_a_reboot(play: Callable[..., Recap], lab: Lab) -> None:
     asked = play("reboot", "-e", "maintenance_reboot_only_if_required=true")
     assert asked.returncode == 0
     assert sum(asked.counts("changed").values()) == 0
-    booted = "stat -c %Y /proc/1"
-    up_since = lab.on("node2", booted)
-    command = json.dumps({"maintenance_boot_time_command": booted})
-    with switched_on(lab, "node2"):
-        recap = play("reboot", "-e", "swarm_hosts=node2", "-e", command)
-    assert recap.returncode == 0
-    assert lab.on("node2", booted) != up_since
+    reboot(play, lab, "node2")
     assert_whole(lab, MANAGERS, WORKERS)
     assert lost(lab, since) == 0
+
+
+def reboot(play: Callable[..., Recap], lab: Lab, host: str) -> Recap:
+    booted = "stat -c %Y /proc/1"
+    up_since = lab.on(host, booted)
+    command = json.dumps({"maintenance_boot_time_command": booted})
+    with switched_on(lab, host):
+        recap = play("reboot", "-e", f"swarm_hosts={host}", "-e", command)
+    assert recap.returncode == 0
+    assert lab.on(host, booted) != up_since
+    return recap
 
 
 # Rotation
@@ -456,9 +461,8 @@ def test_quorum_that_is_lost_for_good(play: Callable[..., Recap], lab: Lab) -> N
     site = play("site")
     assert site.returncode != 0
     assert "Bring its managers back" in " ".join(site.output.split())
-    started = time.monotonic()
-    assert play("recover", "-e", "recover_host=node1").returncode == 0
-    print(f"recovered within {time.monotonic() - started:.0f} s")
+    with timed("recovered"):
+        assert play("recover", "-e", "recover_host=node1").returncode == 0
     assert_whole(lab, MANAGERS, WORKERS)
     assert objects(lab) == before
     assert "has its quorum" in " ".join(play("recover", "-e", "recover_host=node1").output.split())
@@ -492,11 +496,10 @@ def test_everything_is_lost_and_restored(
     play: Callable[..., Recap], lab: Lab, backup: tuple[Path, Any]
 ) -> None:
     archive, before = backup
-    started = time.monotonic()
     described = json.loads(Path(f"{archive}.json").read_text())
     host = f"restore_host={described['hostname']}"
-    assert play("restore", "-e", f"maintenance_backup={archive}", "-e", host).returncode == 0
-    print(f"restored within {time.monotonic() - started:.0f} s")
+    with timed("restored"):
+        assert play("restore", "-e", f"maintenance_backup={archive}", "-e", host).returncode == 0
     assert_whole(lab, MANAGERS, WORKERS)
     assert objects(lab) == before
 
@@ -504,6 +507,25 @@ def test_everything_is_lost_and_restored(
 def is_locked(lab: Lab, host: str) -> bool:
     key = "/var/lib/docker/swarm/certificates/swarm-node.key"
     return "ENCRYPTED" in lab.on(host, f"sudo head -1 {key}")
+
+
+def test_managers_with_autolock_are_unlocked_when_they_come_back(
+    play: Callable[..., Recap], lab: Lab
+) -> None:
+    lab.on("node1", "sudo docker swarm update --autolock=true")
+    key = lab.on("node1", "sudo docker swarm unlock-key --quiet").strip()
+    until(lambda: all(is_locked(lab, host) for host in MANAGERS))
+    assert key not in reboot(play, lab, "node2").output
+    assert_whole(lab, MANAGERS, WORKERS)
+    # A setting for which every engine has to be restarted.
+    started = {host: lab.on(host, "stat -c %Y /run/docker.pid") for host in HOSTS}
+    recap = play("site", "-e", '{"engine_daemon_config": {"shutdown-timeout": 14}}')
+    assert recap.returncode == 0
+    assert key not in recap.output
+    for host in HOSTS:
+        assert lab.on(host, "stat -c %Y /run/docker.pid") != started[host]
+    assert_whole(lab, MANAGERS, WORKERS)
+    lab.on("node1", "sudo docker swarm update --autolock=false")
 
 
 def test_a_swarm_with_autolock_is_recovered_and_restored(
@@ -528,7 +550,8 @@ def test_a_swarm_with_autolock_is_recovered_and_restored(
     assert refused.returncode != 0
     assert "maintenance_unlock_key" in " ".join(refused.output.split())
     secret = json.dumps({"maintenance_unlock_key": key})
-    recovered = play("recover", "-e", "recover_host=node1", "-e", secret)
+    with timed("recovered"):
+        recovered = play("recover", "-e", "recover_host=node1", "-e", secret)
     assert recovered.returncode == 0
     assert key not in recovered.output
     assert_whole(lab, MANAGERS, WORKERS)
@@ -538,7 +561,8 @@ def test_a_swarm_with_autolock_is_recovered_and_restored(
 
     lose(lab, *HOSTS)
     host = f"restore_host={described['hostname']}"
-    restored = play("restore", "-e", f"maintenance_backup={archive}", "-e", host)
+    with timed("restored"):
+        restored = play("restore", "-e", f"maintenance_backup={archive}", "-e", host)
     assert restored.returncode == 0
     assert key not in restored.output
     assert_whole(lab, MANAGERS, WORKERS)

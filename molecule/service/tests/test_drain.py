@@ -14,7 +14,7 @@ from multiprocessing import Process
 from typing import Any
 
 import pytest
-from conftest import Engine, until
+from conftest import Engine, timed, until
 
 VICTIM = "node2"
 # It answers for a while after it was told to stop, to those who looked its address up before.
@@ -203,7 +203,8 @@ def test_a_run_that_is_killed_is_finished_by_the_next(
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert swarm.inspect(name)["Spec"]["Mode"] == {"Replicated": {"Replicas": 2}}
-    done = drain(swarm, strategy="start_first")
+    with timed("finished by the next run"):
+        done = drain(swarm, strategy="start_first")
     assert not done.get("failed"), done["msg"]
     assert swarm.inspect(name)["Spec"] == spec
     assert containers(connect, VICTIM, name) == []

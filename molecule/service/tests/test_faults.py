@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Engine, Lab, run, until
+from conftest import Engine, Lab, run, timed, until
 
 MANAGERS = ["node1", "node2", "node3"]
 # Nothing here may take longer, in seconds.
 BOUND = 180
+
+STATE = "/var/lib/docker/swarm"
+STOP = "sudo systemctl stop docker.socket docker.service"
+START = "sudo systemctl start docker.service docker.socket"
 
 pytestmark = pytest.mark.faults
 
@@ -76,46 +80,78 @@ def test_the_leader_is_cut_off(
     started = time.monotonic()
     isolate(leader)
     told = in_background(connect(leader), "node_label", labels={"cut": "off"})
-    update = other.service(name, image=other.web(2), wait_timeout=BOUND)
+    with timed("updated through another manager"):
+        update = other.service(name, image=other.web(2), wait_timeout=BOUND)
     assert {task["state"] for task in update["tasks"]} == {"running"}
     assert leader not in {task["node"] for task in update["tasks"]}
-    failed = told.result()
-    took = time.monotonic() - started
-    assert took < BOUND
-    print(f"leader cut off: told after {took:.0f} s: {failed}")
-    assert failed["failed"]
-    assert "leader" in failed["msg"] or "quorum" in failed["msg"]
-    isolate()
-    until(lambda: is_whole(lab), 120)
+    refuses_for_lack_of_a_leader(told.result())
+    assert time.monotonic() - started < BOUND
+    with timed("whole again"):
+        isolate()
+        until(lambda: is_whole(lab), 120)
     assert connect(leader).module("node_label", labels={"cut": "off"})["changed"] in (True, False)
     assert not connect(leader).module("node_label", labels={"cut": "off"})["changed"]
     assert lab.nodes(other.host)[leader]["Spec"]["Labels"]["cut"] == "off"
     connect(leader).module("node_label", labels_to_remove=["cut"])
 
 
+def test_the_leader_is_cut_off_while_a_manager_is_demoted(
+    lab: Lab, connect: Callable[[str], Engine], isolate: Callable[..., None]
+) -> None:
+    leader = connect(lab.leader(MANAGERS))
+    demoted, other = (connect(host) for host in MANAGERS if host != leader.host)
+    demotion: dict[str, Any] = {"nodes": [{"hostname": demoted.host, "role": "worker"}]}
+    isolate(leader.host)
+    told = in_background(leader, "node", **demotion)
+
+    def is_missed() -> bool:
+        row = lab.try_on(other.host, f"sudo docker node ls --filter name={leader.host}").stdout
+        return "Unreachable" in row
+
+    until(is_missed)
+    # Both of those that are left are needed.
+    refused = other.module("node", **demotion)
+    assert refused["failed"]
+    assert "quorum" in refused["msg"]
+    refuses_for_lack_of_a_leader(told.result())
+    with timed("whole again"):
+        isolate()
+        until(lambda: is_whole(lab), 120)
+    assert leader.module("node", **demotion)["changed"]
+    assert not other.module("node", **demotion)["changed"]
+    assert lab.swarm(demoted.host)["ControlAvailable"] is False
+    back: dict[str, Any] = {"nodes": [{"hostname": demoted.host, "role": "manager"}]}
+    assert other.module("node", **back)["changed"]
+    assert is_whole(lab)
+
+
+def refuses_for_lack_of_a_leader(result: dict[str, Any]) -> None:
+    print(result)
+    assert result["failed"]
+    assert "leader" in result["msg"] or "quorum" in result["msg"]
+
+
 def test_the_quorum_is_lost_for_six_seconds(
-    lab: Lab,
-    connect: Callable[[str], Engine],
-    isolate: Callable[..., None],
+    lab: Lab, connect: Callable[[str], Engine], isolate: Callable[..., None], name: str
 ) -> None:
     leader = lab.leader(MANAGERS)
     follower = connect(next(host for host in MANAGERS if host != leader))
-    started = time.monotonic()
+    follower.service(name, image=follower.web(1), replicas=2)
     isolate(*MANAGERS)
     label = in_background(follower, "node_label", labels={"gap": "six seconds"})
+    options = {"image": follower.web(2), "wait_timeout": BOUND}
+    update = in_background(follower, "service", name=name, **options)
     time.sleep(6)
     isolate()
-    result = label.result()
-    assert not result.get("failed"), result["msg"]
-    assert time.monotonic() - started < BOUND
-    until(lambda: is_whole(lab), 120)
+    with timed("both writes done, and their tasks running"):
+        results = [label.result(), update.result()]
+    for result in results:
+        assert not result.get("failed"), result["msg"]
+    with timed("whole again after that"):
+        until(lambda: is_whole(lab), 120)
     assert lab.nodes(follower.host)[follower.host]["Spec"]["Labels"]["gap"] == "six seconds"
+    assert not follower.service(name, **options)["changed"]
     assert follower.module("node_label", labels_to_remove=["gap"])["changed"]
-
-
-STATE = "/var/lib/docker/swarm"
-STOP = "sudo systemctl stop docker.socket docker.service"
-START = "sudo systemctl start docker.service docker.socket"
 
 
 @pytest.fixture
@@ -156,8 +192,9 @@ def test_a_managers_disk_is_full(
     assert "no space left on device" in joined["msg"]
 
     lab.on(small_disk, f"sudo mount -o remount,size=256m {STATE}")
-    lab.on(small_disk, "sudo systemctl restart docker")
-    until(lambda: is_whole(lab), 120)
+    with timed("whole again with room on the disk"):
+        lab.on(small_disk, "sudo systemctl restart docker")
+        until(lambda: is_whole(lab), 120)
     assert lab.swarm(small_disk)["NodeID"] == node_id
     assert not engine.module("swarm_join", **options)["changed"]
     assert not engine.module("config", **config)["changed"]
@@ -206,10 +243,10 @@ def test_a_managers_certificate_has_expired(
     )
     assert not rotated.get("failed"), rotated["msg"]
     victim = next(host for host in MANAGERS if host != leader.host)
-    folder = "/var/lib/docker/swarm/certificates"
+    folder = f"{STATE}/certificates"
     info = lab.swarm(victim)
     subject = f"/O={lab.swarm(leader.host)['Cluster']['ID']}/OU=swarm-manager/CN={info['NodeID']}"
-    lab.on(victim, "sudo systemctl stop docker.socket docker.service")
+    lab.on(victim, STOP)
     lab.on(victim, f"sudo cp -a {folder} {folder}.kept")
     # openssl does not take the headers that the engine has put into the file.
     key_alone = f"sudo sed '/^[a-z-]*: /d; /^$/d' {folder}/swarm-node.key"
@@ -226,7 +263,7 @@ def test_a_managers_certificate_has_expired(
     )
     expired = (tmp_path / "expired").read_text()
     lab.on(victim, f"echo '{expired}' | sudo tee {folder}/swarm-node.crt")
-    lab.try_on(victim, "sudo systemctl start docker.service docker.socket")
+    lab.try_on(victim, START)
     try:
         state = until(lambda: connect(victim).module("swarm_info")["error"])
         print(f"certificate expired: {state}")
@@ -235,18 +272,28 @@ def test_a_managers_certificate_has_expired(
         assert refused["failed"]
         assert "expired" in refused["msg"]
         assert not leader.module("node_label", labels={"a": "b"}).get("failed")
+        # Nobody takes it for a host that never was in the swarm.
+        token = leader.module("swarm_info", join_tokens=True)["join_tokens"]["manager"]
+        addresses = [lab.address(leader.host)]
+        options = {"remote_addrs": addresses, "join_token": token, "role": "manager"}
+        joined = connect(victim).module("swarm_join", **options)
+        assert joined["failed"]
+        assert "expired" in joined["msg"]
+        assert lab.swarm(victim)["NodeID"] == info["NodeID"]
     finally:
-        lab.on(victim, "sudo systemctl stop docker.socket docker.service")
+        lab.on(victim, STOP)
         lab.on(victim, f"sudo rm -rf {folder} && sudo mv {folder}.kept {folder}")
-        lab.on(victim, "sudo systemctl start docker.service docker.socket")
-        until(lambda: is_whole(lab), 120)
+        with timed("whole again with a certificate that is valid"):
+            lab.on(victim, START)
+            until(lambda: is_whole(lab), 120)
+    assert not connect(victim).module("swarm_join", **options)["changed"]
     assert leader.module("node_label", labels_to_remove=["a"])["changed"]
 
 
 def test_a_host_joins_while_the_ca_rotates(lab: Lab, connect: Callable[[str], Engine]) -> None:
     leader = connect(lab.leader(MANAGERS))
     away = next(host for host in MANAGERS if host != leader.host)
-    lab.on(away, "sudo systemctl stop docker.socket docker.service")
+    lab.on(away, STOP)
     try:
         rotation = in_background(leader, "swarm_init", ca_force_rotate=4711, wait_timeout=BOUND)
         until(lambda: lab.swarm(leader.host)["Cluster"]["RootRotationInProgress"])
@@ -261,8 +308,9 @@ def test_a_host_joins_while_the_ca_rotates(lab: Lab, connect: Callable[[str], En
         assert not joined.get("failed"), joined["msg"]
         assert not rotation.done()
     finally:
-        lab.on(away, "sudo systemctl start docker.service docker.socket")
-    result = rotation.result()
+        lab.on(away, START)
+    with timed("rotated, with the manager back that was away"):
+        result = rotation.result()
     assert not result.get("failed"), result["msg"]
     until(lambda: {n["Status"]["State"] for n in lab.nodes(leader.host).values()} == {"ready"}, 90)
     root = lab.swarm(leader.host)["Cluster"]["TLSInfo"]["TrustRoot"]

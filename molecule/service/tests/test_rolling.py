@@ -11,7 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Engine, Lab, until
+from conftest import Engine, Lab, timed, until
 
 # It answers for a while after it was told to stop, to those who looked its address up before.
 SERVE = """sh -c 'serve & server=$!; trap "sleep 3; kill $server" TERM; wait; wait'"""
@@ -87,14 +87,16 @@ def test_the_leader_is_killed(swarm: Engine, lab: Lab, follower: Engine, name: s
     time.sleep(4)
     lab.command("kill", leader)
     try:
-        result = update.result()
+        with timed("updated without the leader"):
+            result = update.result()
         assert not result.get("failed"), result["msg"]
         assert [task["state"] for task in result["tasks"]] == ["running"] * 4
         assert {task["image"].partition("@")[0] for task in result["tasks"]} == {swarm.web(2)}
         assert leader not in {task["node"] for task in result["tasks"]}
     finally:
-        lab.command("start", leader)
-        until(lambda: lab.nodes(follower.host)[leader]["Status"]["State"] == "ready", 120)
+        with timed("whole again"):
+            lab.command("start", leader)
+            until(lambda: lab.nodes(follower.host)[leader]["Status"]["State"] == "ready", 120)
 
 
 @pytest.mark.faults
@@ -104,7 +106,8 @@ def test_an_engine_is_restarted(swarm: Engine, lab: Lab, follower: Engine, name:
     update = in_background(follower, name, image=swarm.web(2), wait_timeout=300)
     time.sleep(4)
     lab.on(victim, "sudo systemctl restart docker")
-    result = update.result()
+    with timed("updated after the restart"):
+        result = update.result()
     assert not result.get("failed"), result["msg"]
     assert [task["state"] for task in result["tasks"]] == ["running"] * 4
     assert {task["image"].partition("@")[0] for task in result["tasks"]} == {swarm.web(2)}

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Engine, Lab, run, until
+from conftest import Engine, Lab, run, timed, until
 from lossy import LossyEngine
 from stacks import QUICK, Stack
 
@@ -210,10 +210,12 @@ def test_what_was_acknowledged_survives_the_leader(
         time.sleep(2)
         lab.command("kill", leader)
         try:
-            result = deploy.result()
+            with timed(f"version {version} deployed without the leader"):
+                result = deploy.result()
         finally:
-            lab.command("start", leader)
-            until(lambda host=follower.host: ready(lab, host), 120)
+            with timed("whole again"):
+                lab.command("start", leader)
+                until(lambda host=follower.host: ready(lab, host), 120)
         assert not result.get("failed"), result["msg"]
         there = Stack(follower, "shop")
         assert {there.image(f"web{n}") for n in range(30)} == {image}

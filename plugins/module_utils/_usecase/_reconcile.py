@@ -214,8 +214,8 @@ def converge(
             verdict = judge(seen[-1])
         return verdict
 
-    wait_until(what, look, timeout, run.clock)
-    return replace(outcome, observed=seen[-1])
+    waited = wait_until(what, look, timeout, run.clock, run.watch)
+    return replace(outcome, observed=seen[-1], waited=replace(waited, subject={"what": what}))
 
 
 def patiently(

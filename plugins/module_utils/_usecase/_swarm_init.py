@@ -56,10 +56,16 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     Outcome,
     Run,
     converge,
+    patiently,
     reconcile,
     settled_membership,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict, wait_until
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
+    Look,
+    Section,
+    Verdict,
+    wait_until,
+)
 
 CREATE = "create the swarm"
 FORCE_NEW_CLUSTER = "force a new cluster with this node as its only manager"
@@ -106,14 +112,26 @@ def ensure(
         {"force_new_cluster": lambda body: force_new_cluster(engine, body, params, run)},
     )
     if params["wait"]:
-        outcome = converge(
-            outcome,
-            "the swarm being ready",
-            lambda: observe(engine, run),
-            ready,
-            params["wait_timeout"],
-            run,
-        )
+        return wait_on(engine, params, run, outcome)
+    return outcome, facts(engine, outcome.observed, params)
+
+
+def wait_on(
+    engine: Engine, params: Mapping[str, Any], run: Run, outcome: Outcome[Seen] | None = None
+) -> tuple[Outcome[Seen], dict[str, Any]]:
+    """Wait until the swarm is ready; without an outcome it is the wait of an earlier execution."""
+
+    def look() -> Seen:
+        return observe(engine, run)
+
+    outcome = converge(
+        outcome or Outcome((), (), patiently(look, run.clock), False),
+        "the swarm being ready",
+        look,
+        ready,
+        params["wait_timeout"],
+        run,
+    )
     return outcome, facts(engine, outcome.observed, params)
 
 
@@ -354,24 +372,36 @@ def force_new_cluster(
 
 def ready(seen: Seen) -> Look:
     if seen.swarm is None:
-        return Look(Verdict.WAIT, f"the engine's swarm state is {seen.member.state.value}")
+        return _not_yet(f"the engine's swarm state is {seen.member.state.value}")
     managers = quorum(seen.nodes)
     if not managers.holds:
-        return Look(Verdict.WAIT, f"no quorum: {managers}")
+        return _not_yet(f"no quorum: {managers}")
     if seen.swarm.get("RootRotationInProgress"):
-        return Look(Verdict.WAIT, f"the root CA rotates; {_unrotated(seen)}")
-    return Look(Verdict.DONE)
+        return _rotating(seen)
+    return Look(Verdict.DONE, view=(Section("the swarm", "ready"),))
 
 
-def _unrotated(seen: Seen) -> str:
+def _not_yet(reason: str) -> Look:
+    return Look(Verdict.WAIT, reason, (Section("the swarm", reason),))
+
+
+def _rotating(seen: Seen) -> Look:
     """Rotation ends when every node has a new certificate, down nodes included."""
     issuer = _issuer_key(seen.swarm or {})
-    waiting = [
-        f"{name_of(node)} ({node['Status']['State']})"
+    waiting = {
+        name_of(node): node["Status"]["State"]
         for node in seen.nodes
         if _issuer_key(node["Description"]) != issuer or node["Status"]["State"] != "ready"
-    ]
-    return f"nodes without a new certificate: {', '.join(waiting) or 'none known'}"
+    }
+    names = ", ".join(f"{name} ({state})" for name, state in waiting.items()) or "none known"
+    has = len(seen.nodes) - len(waiting)
+    rotation = Section(
+        "the root CA",
+        f"{has} of {len(seen.nodes)} nodes have a new certificate",
+        tuple((name, f"waits for it ({state})") for name, state in waiting.items()),
+    )
+    reason = f"the root CA rotates; nodes without a new certificate: {names}"
+    return Look(Verdict.WAIT, reason, (rotation,))
 
 
 def _issuer_key(document: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from ansible.playbook.task import Task
 from ansible.template import Templar
 from ansible.utils.display import Display
 
-from ansible_collections.shoal.swarm.plugins.action import drain, service
+from ansible_collections.shoal.swarm.plugins.action import drain, service, swarm_init
 from ansible_collections.shoal.swarm.plugins.module_utils import _wait
 from ansible_collections.shoal.swarm.plugins.plugin_utils import _watch
 from ansible_collections.shoal.swarm.tests.unit.engine_server import serve
@@ -58,7 +58,7 @@ class Controller:
         for keyword, value in {"environment": [], **keywords}.items():
             setattr(task, keyword, value)
         loader = DataLoader()
-        plugin = {"service": service, "drain": drain}[self.module]
+        plugin = {"service": service, "drain": drain, "swarm_init": swarm_init}[self.module]
         action = plugin.ActionModule(
             task, self.connection, PlayContext(), loader, Templar(loader), shared_loader_obj=None
         )
@@ -145,6 +145,17 @@ def test_a_drain_is_shown_and_goes_on_until_its_last_stage(controller: Controlle
     assert (result["changed"], result["services"]) == (True, ["web"])
     assert result["nodes"][0]["availability"] == "drain"
     assert swarm.service("web").spec["Mode"] == {"Replicated": {"Replicas": 1}}
+
+
+def test_the_rotation_of_the_root_ca_is_shown(controller: Controller) -> None:
+    controller.world.delays.rotation = 7
+    controller.module = "swarm_init"
+    result = controller.act({"ca_force_rotate": 1})
+    assert ends(controller.lines) == [
+        "[node1] the root CA: 0 of 1 nodes have a new certificate; node1: waits for it (ready)",
+        "[node1] the swarm: ready",
+    ]
+    assert (result["changed"], len(result["changes"])) == (True, 1)
 
 
 def test_where_nothing_is_to_do_it_is_one_execution_and_silence(controller: Controller) -> None:

@@ -220,14 +220,45 @@ def test_a_drain_empties_the_host(play: Callable[..., Recap], lab: Lab) -> None:
 def test_what_is_refused_changes_nothing(
     play: Callable[..., Recap], lab: Lab, arguments: list[str], says: str
 ) -> None:
-    def state() -> Any:
-        return {name: node["Spec"] for name, node in lab.nodes(MANAGERS[0]).items()}
-
-    before = state()
+    before = untouched(lab)
     recap = play(*arguments)
     assert recap.returncode != 0
     assert says in " ".join(recap.output.split())
-    assert state() == before
+    assert untouched(lab) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "would_change"),
+    [
+        (["site"], False),
+        (["preflight"], False),
+        (["drain", "-e", "swarm_hosts=node4"], True),
+        (["reboot", "-e", "swarm_hosts=node4"], True),
+        (["remove_node", "-e", "swarm_hosts=node3,node5"], True),
+        (["rotate", "-e", '{"rotate": ["worker_token", "ca"]}'], True),
+        (["backup"], True),
+        (["reset", "-e", "reset_confirm=true"], True),
+    ],
+    ids=str,
+)
+def test_check_mode_changes_nothing(
+    play: Callable[..., Recap], lab: Lab, arguments: list[str], would_change: bool
+) -> None:
+    before = untouched(lab)
+    recap = play(*arguments, "--check")
+    assert recap.returncode == 0
+    assert (sum(recap.counts("changed").values()) > 0) is would_change
+    assert untouched(lab) == before
+
+
+def untouched(lab: Lab) -> Any:
+    """What somebody who only looks leaves as it is."""
+    return (
+        {name: node["Spec"] for name, node in lab.nodes("node1").items()},
+        lab.swarm("node1")["Cluster"]["TLSInfo"],
+        lab.on("node1", "sudo docker swarm join-token --quiet worker"),
+        {host: lab.on(host, "stat -c %Y /run/docker.pid /proc/1") for host in HOSTS},
+    )
 
 
 @contextlib.contextmanager
@@ -395,6 +426,11 @@ def test_an_upgrade(play: Callable[..., Recap], lab: Lab) -> None:
     since = now()
     newer_engine(lab)
     leader = lab.leader(MANAGERS)
+    before = untouched(lab)
+    checked = play("upgrade", "-e", "engine_version=26.1.5", "--check")
+    assert checked.returncode == 0
+    assert set(checked.counts("changed").values()) - {0}
+    assert untouched(lab) == before
     with QuorumWatch(lab) as watch:
         recap = play("upgrade", "-e", "engine_version=26.1.5")
     assert recap.returncode == 0

@@ -18,6 +18,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
@@ -41,6 +42,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     Unreachable,
     from_engine,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._host import is_this_machine
 
 Document = dict[str, Any]
 
@@ -64,8 +66,8 @@ class Connection:
     use_ssh_client: bool = False
 
     @property
-    def is_local(self) -> bool:
-        """True where the engine runs on the machine that runs this code."""
+    def is_socket(self) -> bool:
+        """Whether the way to the engine is a socket of the machine that runs this code."""
         return self.docker_host.startswith(("unix://", "http+unix://", "/"))
 
 
@@ -100,7 +102,7 @@ def connect(connection: Connection) -> Engine:
         raise InvalidOption(
             f"api_version {session.api_version} is too old: write auto, or {OLDEST_API} or newer"
         )
-    return Engine(session, connection.is_local)
+    return Engine(session, connection.is_socket)
 
 
 def _connection_errors() -> tuple[type[Exception], ...]:
@@ -135,7 +137,7 @@ def _tls(connection: Connection) -> Any:
 
 def _why_unreachable(connection: Connection, error: Exception) -> str:
     host = connection.docker_host
-    path = host.partition("://")[2] if connection.is_local else ""
+    path = host.partition("://")[2] if connection.is_socket else ""
     if path and not os.path.exists(path):
         return (
             f"no Docker Engine on this host: the socket {path} is not there; install and start "
@@ -149,10 +151,15 @@ def _why_unreachable(connection: Connection, error: Exception) -> str:
 class Engine:
     """The engine's API, one method a request. Errors are ours, answers are plain dicts."""
 
-    def __init__(self, session: Any, is_local: bool) -> None:
+    def __init__(self, session: Any, is_socket: bool) -> None:
         self._session = session
-        self.is_local = is_local
+        self._is_socket = is_socket
         self.api_version: str = session.api_version
+
+    @cached_property
+    def is_local(self) -> bool:
+        """Whether it runs on the machine that runs this code; a socket can lead to another one."""
+        return self._is_socket and is_this_machine(self.info())
 
     # The engine
 

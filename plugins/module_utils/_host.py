@@ -8,11 +8,27 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
+from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._swarm import ip_of
 
 PROBE_SECONDS = 3.0
+
+
+def is_this_machine(info: Mapping[str, Any]) -> bool:
+    """Whether the engine that answers GET /info so runs here: its host's name, and its own ID.
+
+    Engine 20.10 keeps no ID in a file, 26.1 does.
+    """
+    if info.get("Name") != os.uname().nodename:
+        return False
+    try:
+        with open(f"{info.get('DockerRootDir')}/engine-id", encoding="utf-8") as file:
+            return file.read().strip() == info.get("ID")
+    except OSError:
+        return True
 
 
 def refuse_foreign_addresses(**addresses: str | None) -> None:
@@ -53,15 +69,11 @@ def why_unreachable(address: str) -> str:
 
 
 def may_hold_certificate(root_dir: str) -> bool:
-    """Whether a swarm may have let this host in; only "no such file" proves that none has.
-
-    And that only on the engine's own machine, where it keeps a folder for swarms from its first
-    start on: a socket can be another machine's.
-    """
+    """Whether a swarm may have let this host in; only "no such file" proves that none has."""
     try:
         os.stat(f"{root_dir}/swarm/certificates/swarm-node.crt")
     except FileNotFoundError:
-        return not os.path.isdir(f"{root_dir}/swarm")
+        return False
     except OSError:
         return True
     return True

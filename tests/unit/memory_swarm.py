@@ -877,12 +877,14 @@ class Daemon:
     @property
     def engine(self) -> Engine:
         """A client of this daemon: the real one, on this session, from another host."""
-        return Engine(self, is_local=False)
+        return Engine(self, is_socket=False)
 
     @property
     def local_engine(self) -> Engine:
         """The same from the host itself, which also looks at the host's addresses and files."""
-        return Engine(self, is_local=True)
+        engine = Engine(self, is_socket=True)
+        engine.is_local = True
+        return engine
 
     # What befalls a host
 

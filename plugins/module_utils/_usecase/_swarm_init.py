@@ -88,6 +88,8 @@ class Seen:
     nodes: tuple[Mapping[str, Any], ...] = ()
     # On disk lies the state of a swarm that the engine does not act in.
     left_behind: bool = False
+    # Whether the manager's key on the disk is locked; none where that cannot be seen.
+    is_locked: bool | None = None
 
 
 def ensure(
@@ -140,12 +142,13 @@ def observe(engine: Engine, run: Run, quorum_may_be_lost: bool = False) -> Seen:
     if not member.is_manager:
         idle = member.state is NodeState.INACTIVE and engine.is_local
         return Seen(member, left_behind=idle and may_hold_certificate(member.root_dir))
+    locked = is_locked(member.root_dir) if engine.is_local else None
     try:
-        return Seen(member, engine.swarm(), tuple(engine.nodes()))
+        return Seen(member, engine.swarm(), tuple(engine.nodes()), is_locked=locked)
     except AmbiguousWrite:
         # Without a leader nothing can be read; that is what a forced new cluster is for.
         if quorum_may_be_lost:
-            return Seen(member)
+            return Seen(member, is_locked=locked)
         raise
 
 
@@ -305,7 +308,7 @@ def _due(key: str | bool, option: str, seen: Seen) -> bool:
 
 def _refuse_needless_force(seen: Seen, params: Mapping[str, Any]) -> None:
     # Without a leader the engine does not tell, but the disk does.
-    locked = is_locked(seen.member.root_dir)
+    locked = seen.is_locked
     if locked is None:
         locked = seen.swarm is not None and _is_locking(seen.swarm["Spec"])
     if locked:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import socket
 import threading
 import time
@@ -78,15 +79,17 @@ def test_it_speaks_the_version_that_it_is_told(host: str) -> None:
     assert connect(Connection(docker_host=host, api_version="1.38")).api_version == "1.38"
 
 
-def test_an_engine_behind_a_socket_is_on_this_host(daemon: Daemon, tmp_path: Path) -> None:
+def test_an_engine_behind_a_socket_is_on_this_host_if_it_says_so(
+    daemon: Daemon, tmp_path: Path
+) -> None:
     with serve(daemon, str(tmp_path / "docker.sock")) as docker_host:
-        engine = connect(Connection(docker_host=docker_host))
-        assert engine.is_local is True
-        assert engine.info()["Name"] == "node1"
+        assert connect(Connection(docker_host=docker_host)).is_local is False
+        daemon.name = os.uname().nodename
+        assert connect(Connection(docker_host=docker_host)).is_local is True
 
 
 @pytest.mark.parametrize(
-    ("docker_host", "is_local"),
+    ("docker_host", "is_socket"),
     [
         ("unix:///var/run/docker.sock", True),
         ("http+unix:///var/run/docker.sock", True),
@@ -95,8 +98,8 @@ def test_an_engine_behind_a_socket_is_on_this_host(daemon: Daemon, tmp_path: Pat
         ("ssh://admin@node1", False),
     ],
 )
-def test_only_a_socket_is_on_this_host(docker_host: str, is_local: bool) -> None:
-    assert Connection(docker_host=docker_host).is_local is is_local
+def test_only_a_socket_can_be_on_this_host(docker_host: str, is_socket: bool) -> None:
+    assert Connection(docker_host=docker_host).is_socket is is_socket
 
 
 def test_versions_are_compared_by_their_numbers() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
 from ansible_collections.shoal.swarm.plugins.module_utils._host import (
+    is_this_machine,
     may_hold_certificate,
     refuse_foreign_addresses,
     root_ca_pem,
@@ -110,9 +112,14 @@ def test_a_host_without_a_certificate_has_nothing_to_lose(tmp_path: Path) -> Non
     assert may_hold_certificate(str(tmp_path)) is True
 
 
-def test_where_no_engine_keeps_anything_nothing_is_proved(tmp_path: Path) -> None:
-    # The socket was another machine's.
-    assert may_hold_certificate(str(tmp_path)) is True
+def test_an_engine_runs_here_if_it_has_the_name_of_this_host(tmp_path: Path) -> None:
+    info = {"Name": os.uname().nodename, "DockerRootDir": str(tmp_path), "ID": "7509-2183"}
+    assert is_this_machine(info)
+    assert not is_this_machine({**info, "Name": "somewhere-else"})
+    # Two hosts may share a name; engines do not share their IDs.
+    (tmp_path / "engine-id").write_text("7509-2183\n")
+    assert is_this_machine(info)
+    assert not is_this_machine({**info, "ID": "1e30-aa41"})
 
 
 def test_a_folder_that_cannot_be_looked_into_may_hold_a_certificate(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_it_takes_few_requests_however_many_services(world: World, given: Any) -
         service = spec(f"web-{number}", {"Replicated": {"Replicas": 1}}, stack="shop")
         world.daemons[0].engine.service_create(service)
     session = Counted(world.daemons[0])
-    engine = type(world.daemons[0].engine)(session, is_local=False)
+    engine = type(world.daemons[0].engine)(session, is_socket=False)
     gather(engine, params("service_info", given), Run(clock=world.clock))
     of_services = "services/web" if "name" in given else "services"
     assert session.paths == ["info", of_services, "tasks", "nodes"]

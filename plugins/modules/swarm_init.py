@@ -146,6 +146,8 @@ options:
     description:
       - Generate a new root CA where this number differs from the one that the swarm remembers.
         Raise it by one for each rotation; at the same number nothing happens.
+      - The task waits until each node has a certificate of the new root. A rotation that somebody
+        else has begun is a warning.
     type: int
   autolock_managers:
     description:
@@ -175,6 +177,9 @@ options:
         join again.
       - V(true) does it whenever the swarm has more than this one manager. Any other text is a key,
         such as the date of the incident; it is done once for that key.
+      - Where the root CA has been rotated by O(ca_force_rotate), name the same number here. With
+        another one, or none, the engine rotates it again, which ends when the other nodes have
+        joined again or are removed; the task does not wait for that.
       - Refused while the swarm has its quorum, unless O(force=true), and on an autolocked swarm,
         which the engine would lose.
     type: str

@@ -1387,6 +1387,8 @@ def _merged_settings(base: Document, given: Document) -> Document:
             # These two are pointers in the engine, so that zero is a value and not "nothing".
             if value or name in ("TaskHistoryRetentionLimit", "KeepOldSnapshots"):
                 merged[part][name] = value
+    # These two are taken as they come (moby daemon/cluster/convert/swarm.go).
+    merged["CAConfig"]["ForceRotate"] = (given.get("CAConfig") or {}).get("ForceRotate")
     locks = (given.get("EncryptionConfig") or {}).get("AutoLockManagers")
     merged["EncryptionConfig"]["AutoLockManagers"] = bool(locks)
     return _settings(merged)

@@ -279,7 +279,7 @@ def test_a_managers_certificate_has_expired(
         joined = connect(victim).module("swarm_join", **options)
         assert joined["failed"]
         assert "expired" in joined["msg"]
-        assert lab.swarm(victim)["NodeID"] == info["NodeID"]
+        assert lab.on(victim, f"sudo cat {folder}/swarm-node.crt").strip() == expired.strip()
     finally:
         lab.on(victim, STOP)
         lab.on(victim, f"sudo rm -rf {folder} && sudo mv {folder}.kept {folder}")

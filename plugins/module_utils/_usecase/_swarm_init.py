@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
@@ -115,7 +115,7 @@ def ensure(
     )
     if params["wait"]:
         return wait_on(engine, params, run, outcome)
-    return outcome, facts(engine, outcome.observed, params)
+    return _told(engine, outcome, params)
 
 
 def wait_on(
@@ -130,11 +130,11 @@ def wait_on(
         outcome or Outcome((), (), patiently(look, run.clock), False),
         "the swarm being ready",
         look,
-        ready,
+        lambda seen: ready(seen, _asks_for_rotation(params)),
         params["wait_timeout"],
         run,
     )
-    return outcome, facts(engine, outcome.observed, params)
+    return _told(engine, outcome, params)
 
 
 def observe(engine: Engine, run: Run, quorum_may_be_lost: bool = False) -> Seen:
@@ -170,7 +170,7 @@ def decide(seen: Seen, params: Mapping[str, Any], values: Mapping[str, Any]) -> 
     if force_key and _due(force_key, "force_new_cluster", seen):
         if seen.swarm is None or quorum(seen.nodes).managers > 1:
             _refuse_needless_force(seen, params)
-            return Plan((_force_new_cluster(params),), continues=True)
+            return Plan((_force_new_cluster(params, seen.swarm),), continues=True)
     if seen.swarm is None:
         return NOTHING
     differences = fixed_differences(seen.swarm, member.node_addr, params)
@@ -326,12 +326,17 @@ def _refuse_needless_force(seen: Seen, params: Mapping[str, Any]) -> None:
         )
 
 
-def _force_new_cluster(params: Mapping[str, Any]) -> Action:
+def _force_new_cluster(params: Mapping[str, Any], swarm: Mapping[str, Any] | None) -> Action:
+    # Of the spec the engine keeps what the body leaves out, but this it takes as it comes, and
+    # another number rotates the root CA (moby daemon/cluster/convert/swarm.go).
+    rotated_for = params["ca_force_rotate"]
+    if rotated_for is None and swarm:
+        rotated_for = swarm["Spec"].get("CAConfig", {}).get("ForceRotate")
     body = {
         "ForceNewCluster": True,
         "ListenAddr": params["listen_addr"],
         "AdvertiseAddr": params["advertise_addr"] or "",
-        "Spec": {},
+        "Spec": {"CAConfig": {"ForceRotate": rotated_for}} if rotated_for else {},
     }
     return Action(
         FORCE_NEW_CLUSTER,
@@ -373,13 +378,23 @@ def force_new_cluster(
 # Waiting and telling
 
 
-def ready(seen: Seen) -> Look:
+def _asks_for_rotation(params: Mapping[str, Any]) -> bool:
+    """Whether the task wants a root CA, and so waits for it.
+
+    Where a new cluster is forced nobody can wait: the nodes of the old one hold a rotation up until
+    they have joined anew.
+    """
+    wants = params["ca_force_rotate"] is not None or params["signing_ca_cert"] is not None
+    return wants and not one_shot(params, "force_new_cluster")
+
+
+def ready(seen: Seen, asks_for_rotation: bool) -> Look:
     if seen.swarm is None:
         return _not_yet(f"the engine's swarm state is {seen.member.state.value}")
     managers = quorum(seen.nodes)
     if not managers.holds:
         return _not_yet(f"no quorum: {managers}")
-    if seen.swarm.get("RootRotationInProgress"):
+    if seen.swarm.get("RootRotationInProgress") and asks_for_rotation:
         return _rotating(seen)
     return Look(Verdict.DONE, view=(Section("the swarm", "ready"),))
 
@@ -405,6 +420,15 @@ def _rotating(seen: Seen) -> Look:
     )
     reason = f"the root CA rotates; nodes without a new certificate: {names}"
     return Look(Verdict.WAIT, reason, (rotation,))
+
+
+def _told(
+    engine: Engine, outcome: Outcome[Seen], params: Mapping[str, Any]
+) -> tuple[Outcome[Seen], dict[str, Any]]:
+    seen = outcome.observed
+    if (seen.swarm or {}).get("RootRotationInProgress") and not _asks_for_rotation(params):
+        outcome = replace(outcome, warnings=(*outcome.warnings, _rotating(seen).reason))
+    return outcome, facts(engine, seen, params)
 
 
 def _issuer_key(document: Mapping[str, Any]) -> str:

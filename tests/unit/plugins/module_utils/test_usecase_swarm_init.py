@@ -106,6 +106,32 @@ def test_settings_of_the_same_task_follow_a_forced_new_cluster() -> None:
     assert hosts[0].swarm_or_fail().spec["Raft"]["ElectionTick"] == 20
 
 
+@pytest.mark.parametrize(("number", "rotates"), [(None, True), (7, False), (8, True)])
+def test_a_forced_new_cluster_does_not_wait_for_nodes_that_are_gone(
+    number: int | None, rotates: bool
+) -> None:
+    hosts = managers(3)
+    init(hosts[0], ca_force_rotate=7)
+    for host in hosts[1:]:
+        host.power_off()
+    hosts[0].world.sleep(60)
+    outcome, _facts = init(hosts[0], force_new_cluster="incident", ca_force_rotate=number)
+    assert [action.operation for action in outcome.actions] == ["force_new_cluster"]
+    assert hosts[0].swarm_or_fail().is_rotating is rotates
+    assert bool(outcome.warnings) is rotates
+    assert all("the root CA rotates" in warning for warning in outcome.warnings)
+    # Nor does a task that has nothing to do with it.
+    outcome, _facts = init(hosts[0], election_tick=20)
+    assert bool(outcome.warnings) is rotates
+
+
+def test_a_new_cluster_that_is_forced_in_a_whole_swarm_keeps_its_root_ca() -> None:
+    hosts = managers(3)
+    init(hosts[0], ca_force_rotate=7)
+    init(hosts[0], force_new_cluster="move", force=True)
+    assert not hosts[0].swarm_or_fail().is_rotating
+
+
 def test_a_lost_quorum_is_an_error_in_bounded_time_that_says_so() -> None:
     hosts = managers(3)
     for host in hosts[1:]:

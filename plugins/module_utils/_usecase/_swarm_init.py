@@ -88,7 +88,7 @@ class Seen:
     nodes: tuple[Mapping[str, Any], ...] = ()
     # On disk lies the state of a swarm that the engine does not act in.
     left_behind: bool = False
-    # Whether the manager's key on the disk is locked; none where that cannot be seen.
+    # Whether the manager's key on the disk is locked; none where that is not known.
     is_locked: bool | None = None
 
 
@@ -142,7 +142,8 @@ def observe(engine: Engine, run: Run, quorum_may_be_lost: bool = False) -> Seen:
     if not member.is_manager:
         idle = member.state is NodeState.INACTIVE and engine.is_local
         return Seen(member, left_behind=idle and may_hold_certificate(member.root_dir))
-    locked = is_locked(member.root_dir) if engine.is_local else None
+    # Only a forced new cluster asks for it.
+    locked = is_locked(member.root_dir) if quorum_may_be_lost and engine.is_local else None
     try:
         return Seen(member, engine.swarm(), tuple(engine.nodes()), is_locked=locked)
     except AmbiguousWrite:

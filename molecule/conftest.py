@@ -214,12 +214,20 @@ class Engine:
         assert "\n" not in result["msg"].partition("; the last lines of its log:")[0]
         return str(result["msg"])
 
+    def refused_once(self, name: str, told: str, /, **options: Any) -> str:
+        """The same, with a deadline that falls after this stands in the status of a task."""
+        self.service(name, wait=False, **options)
+        until(lambda: told in json.dumps([task["Status"] for task in self.tasks(name)]))
+        return self.refused(name, wait_timeout=1, **options)
+
     def inspect(self, name: str) -> dict[str, Any]:
         return json.loads(self.cli(f"service inspect {name}"))[0]
 
     def tasks(self, name: str) -> list[dict[str, Any]]:
         ids = self.cli(f"service ps --quiet --no-trunc {name}").split()
-        return json.loads(self.cli(f"inspect --type task {' '.join(ids)}")) if ids else []
+        # One that is over may be forgotten by now: then it is just left out.
+        shown = self.cli(f"inspect --type task {' '.join(ids)}", check=False) if ids else "[]"
+        return json.loads(shown)
 
     def task_ids(self, name: str) -> set[str]:
         return {task["ID"] for task in self.tasks(name)}
@@ -308,7 +316,7 @@ def timed(what: str) -> Iterator[None]:
     print(f"{what}: {time.monotonic() - started:.0f} s")
 
 
-def until(holds: Callable[[], Any], seconds: float = 60, pause: float = 0.5) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 120, pause: float = 0.5) -> Any:
     """Look until it holds; what then was seen."""
     deadline = time.monotonic() + seconds
     while True:

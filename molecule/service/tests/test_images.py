@@ -63,10 +63,12 @@ def test_a_tag_that_has_moved(engine: Engine, name: str, moving: str) -> None:
 
 
 @pytest.fixture
-def registry_down(lab: Lab, moving: str) -> Iterator[str]:
+def registry_down(engine: Engine, lab: Lab, moving: str) -> Iterator[str]:
+    host, port = engine.registry.split(":")
     lab.on("registry", "sudo systemctl stop docker-registry")
     yield moving
     lab.on("registry", "sudo systemctl start docker-registry")
+    until(lambda: answers(host, int(port)))
 
 
 def test_a_registry_that_is_down(engine: Engine, name: str, registry_down: str) -> None:
@@ -108,7 +110,7 @@ def locked_image(engine: Engine, private: str) -> str:
 
 
 def test_without_a_password(engine: Engine, name: str, locked_image: str) -> None:
-    said = engine.refused(name, image=locked_image, wait_timeout=12)
+    said = engine.refused_once(name, "rejected", image=locked_image)
     assert f"No such image: {locked_image}" in said or "no basic auth credentials" in said
 
 

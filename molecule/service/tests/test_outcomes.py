@@ -8,10 +8,11 @@ from __future__ import annotations
 import pytest
 from conftest import Engine
 
-SHORT = 8
 DIES = "sh -c 'echo first line; echo out of luck >&2; exit 3'"
 # Lives longer than the monitor, or does not.
 QUICK = {"monitor": "2s"}
+# The failure of a task counts, however late it is told.
+LATE = {"monitor": "30s"}
 
 
 def test_nothing_suits(engine: Engine, name: str) -> None:
@@ -20,19 +21,19 @@ def test_nothing_suits(engine: Engine, name: str) -> None:
         image=engine.web(),
         replicas=2,
         placement={"constraints": ["node.labels.nowhere==1"]},
-        wait_timeout=SHORT,
+        wait_timeout=1,
     )
-    assert f"service {name} being as asked did not happen within {SHORT} s" in said
+    assert f"service {name} being as asked did not happen within 1 s" in said
     assert "0 of 2 tasks are running" in said
-    assert "no suitable node (scheduling constraints not satisfied on " in said
     # The spec is already right, and the service is not: that is no success.
-    again = engine.refused(name, image=engine.web(), replicas=2, wait_timeout=1)
-    assert "no suitable node" in again
+    again = engine.refused_once(name, "no suitable node", image=engine.web(), replicas=2)
+    assert "0 of 2 tasks are running" in again
+    assert "no suitable node (scheduling constraints not satisfied on " in again
 
 
 def test_an_image_that_is_nowhere(engine: Engine, name: str) -> None:
     image = f"{engine.registry}/nowhere:1"
-    said = engine.refused(name, image=image, wait_timeout=SHORT)
+    said = engine.refused_once(name, "rejected", image=image)
     assert "0 of 1 tasks are running" in said
     assert f"rejected on {engine.host if engine.host == 'node4' else 'node'}" in said
     assert f"No such image: {image}" in said
@@ -40,8 +41,8 @@ def test_an_image_that_is_nowhere(engine: Engine, name: str) -> None:
 
 def test_a_crash_loop(engine: Engine, name: str) -> None:
     restart = {"delay": "1s"}
-    said = engine.refused(
-        name, image=engine.web(), command=DIES, restart_config=restart, wait_timeout=SHORT
+    said = engine.refused_once(
+        name, "non-zero exit", image=engine.web(), command=DIES, restart_config=restart
     )
     # The deadline falls between two tasks, or while one is alive for a moment.
     assert "0 of 1 tasks are running" in said or "all tasks run, but not yet for 5 s" in said
@@ -53,12 +54,12 @@ def test_a_crash_loop(engine: Engine, name: str) -> None:
 
 
 def test_a_container_that_ends_well_at_once(engine: Engine, name: str) -> None:
-    said = engine.refused(
+    said = engine.refused_once(
         name,
+        "complete",
         image=engine.web(),
         command="echo nothing left to do",
         restart_config={"delay": "1s"},
-        wait_timeout=SHORT,
     )
     assert "its container has ended, with exit code 0" in said
     assert "nothing left to do" in said
@@ -86,18 +87,18 @@ def running(engine: Engine, name: str) -> str:
 
 
 def test_an_update_that_pauses(engine: Engine, running: str) -> None:
-    said = engine.refused(running, command=DIES)
+    said = engine.refused(running, command=DIES, update_config=LATE)
     assert (
         "the update was paused; update paused due to failure or early termination of task" in said
     )
     assert "out of luck" in said
     again = engine.refused(running, command=DIES, wait_timeout=1)
     assert "the update was paused" in again
-    engine.service(running, command=[])
+    engine.service(running, command=[], update_config=QUICK)
 
 
 def test_an_update_that_is_rolled_back(engine: Engine, running: str) -> None:
-    update = {**QUICK, "failure_action": "rollback"}
+    update = {**LATE, "failure_action": "rollback"}
     said = engine.refused(running, command=DIES, update_config=update)
     assert "the update failed and was rolled back; rollback completed" in said
     assert "failed with exit code 3" in said
@@ -133,18 +134,21 @@ def test_restarts(engine: Engine, running: str) -> None:
 
 
 def test_a_job(engine: Engine, name: str) -> None:
-    """It runs when it is created, not at each run of the play, and again for a key."""
+    """It runs when it is created, not at each run of the play, and again for a key.
+
+    The swarm may forget tasks of an earlier time at any moment, so that only new ones count.
+    """
     job = {"image": engine.web(), "mode": "replicated-job", "command": "true", "replicas": 3}
     engine.service(name, **job)
     done = engine.task_ids(name)
     assert {task["Status"]["State"] for task in engine.tasks(name)} == {"complete"}
     assert not engine.service(name, **job)["changed"]
-    assert engine.task_ids(name) == done
+    assert engine.task_ids(name) <= done
     assert engine.service(name, **job, force_update="june")["changed"]
     again = engine.task_ids(name)
-    assert again != done
+    assert again - done
     assert not engine.service(name, **job, force_update="june")["changed"]
-    assert engine.task_ids(name) == again
+    assert engine.task_ids(name) <= again
 
 
 def test_a_job_on_every_node(engine: Engine, name: str) -> None:

@@ -18,8 +18,8 @@ from conftest import Engine, timed, until
 
 VICTIM = "node2"
 # It answers for a while after it was told to stop, to those who looked its address up before.
-SERVE = """sh -c 'serve & server=$!; trap "sleep 3; kill $server" TERM; wait; wait'"""
-ASK = "sh -c 'while sleep 0.1; do wget -q -T 2 -O - http://web:8080/ || echo lost; done'"
+SERVE = """sh -c 'serve & server=$!; trap "sleep 5; kill $server" TERM; wait; wait'"""
+ASK = "sh -c 'while sleep 0.1; do wget -q -T 10 -O - http://web:8080/ || echo lost; done'"
 SINGLE: dict[str, Any] = {
     "command": SERVE,
     "replicas": 1,
@@ -102,9 +102,9 @@ def test_a_single_task_moves_and_no_request_is_lost(
     assert swarm.inspect(name)["Spec"] == spec
     # What was too many has gone as well.
     until(lambda: len(places(swarm, name)) == 1 and len(swarm.tasks(name)) <= 3)
-    time.sleep(5)
+    by_then = len(client())
+    until(lambda: len(client()) > by_then + 30)
     answers = client()[before:]
-    assert len(answers) > 100
     assert {line.rpartition(" ")[2] for line in answers} == {"1"}
     # The containers that answered: the old one, the new ones.
     assert len({line.partition(" ")[0] for line in answers}) >= 2
@@ -120,7 +120,7 @@ def test_it_ends_when_the_last_container_has_stopped(
     on_it = containers(connect, VICTIM, name)
     assert on_it
     began = time.monotonic()
-    hasty = drain(swarm, wait_timeout=3)
+    hasty = drain(swarm, wait_timeout=8)
     assert "is running and has 25s to stop" in hasty["msg"]
     assert "Put back as before: node2 is active" in hasty["msg"]
     assert availability(swarm) == "active"
@@ -163,15 +163,20 @@ def test_replacements_that_cannot_start(swarm: Engine, name: str) -> None:
     only_there(swarm, name, command="sh -c 'test $(cat /etc/host.name) = node2 && serve'", **MOUNT)
     spec = swarm.inspect(name)["Spec"]
     failed = drain(swarm, strategy="start_first", wait_timeout=15)
-    assert "service web: 0 of 1 tasks run on other nodes (" in failed["msg"]
+    # The deadline falls between two tasks, or while one is alive for a moment.
+    assert (
+        "service web: 0 of 1 tasks run on other nodes (" in failed["msg"]
+        or "service web: its new tasks run, but not yet for 5 s" in failed["msg"]
+    )
     assert availability(swarm) == "active"
     assert swarm.inspect(name)["Spec"] == spec
-    assert places(swarm, name) == {VICTIM}
+    until(lambda: places(swarm, name) == {VICTIM})
 
 
 MOUNT: dict[str, Any] = {
     "mounts": [{"type": "bind", "source": "/etc/hostname", "target": "/etc/host.name"}],
-    "update_config": Q,
+    # Longer than it takes to tell that a task has died at once.
+    "update_config": {"monitor": "5s"},
 }
 
 

@@ -64,7 +64,7 @@ class Table:
 
     def create(self, name: str) -> None:
         entry = self.entries[name]
-        options = {"image": "web:1", "command": "sleep 1000", "stop_grace_period": "1s"}
+        options = {"image": "web:1", "command": "sleep 10000", "stop_grace_period": "1s"}
         if entry.mode == REPLICATED and entry.option != "replicas":
             options["replicas"] = 0 if entry.idle else 1
         elif entry.mode != GLOBAL and entry.idle:
@@ -121,7 +121,7 @@ def test_again_nothing_is_written_and_nothing_restarts(table: Table) -> None:
         starting = [t for t, state in tasks.items() if not state.startswith(("Running", "Pending"))]
         return {} if starting else tasks
 
-    tasks = until(all_run, 240)
+    tasks = until(all_run, 600)
     versions = table.versions()
     for name, entry in table.entries.items():
         for value in (entry.value, *(entry.same if entry.option != "image" else ())):

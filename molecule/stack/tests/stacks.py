@@ -32,6 +32,8 @@ KINDS = ("services", "networks", "secrets", "configs")
 # All tasks at once; and what lives longer than this has come up.
 QUICK = {"update_config": {"monitor": "1s", "parallelism": 0}}
 DIES = ["sh", "-c", "echo first line; echo out of luck >&2; exit 3"]
+# Whose tasks die at once: that counts, however late it is told.
+DYING = {"command": DIES, "deploy": {"update_config": {"monitor": "30s", "parallelism": 0}}}
 # What the swarm itself writes into a network. It takes subnets of this size where none is given.
 _ALLOCATED = "com.docker.network.driver.overlay.vxlanid_list"
 _DEFAULT_SIZE = "/24"
@@ -167,6 +169,18 @@ class Stack:
             for task in self.api.tasks()
             if (task["Spec"]["ContainerSpec"].get("Labels") or {}).get(NAMESPACE) == self.name
         ]
+
+    def task_errors(self) -> dict[str, str]:
+        """What the tasks of each service tell, by its name."""
+        tasks = self.tasks()
+        return {
+            _name(service): "; ".join(
+                task["Status"].get("Err", "")
+                for task in tasks
+                if task["ServiceID"] == service["ID"]
+            )
+            for service in self.found("services")
+        }
 
     def snapshot(self) -> Document:
         """Everything that a run that changes nothing shall leave as it is."""

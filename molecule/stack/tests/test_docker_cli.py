@@ -9,18 +9,22 @@ The stacks are those of tests/cli; the CLI is that of the lab's host: 26.1 besid
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 import yaml
 from conftest import CHECKOUT, Engine, until
 from stacks import Stack
+
+from ansible_collections.shoal.swarm.plugins.module_utils._ready import of_last_run
 
 sys.path.insert(0, str(CHECKOUT / "tests/cli"))
 
@@ -127,21 +131,44 @@ def stack(idle: Engine, compose: Path) -> Iterator[Stack]:
     ]
     yield stack
     stack.remove_by_cli()
+
+    def is_gone(remove: Callable[[str], Any], item: str) -> bool:
+        # The tasks let go of it some time after their services have gone.
+        with contextlib.suppress(docker.errors.APIError):
+            remove(item)
+            return True
+        return False
+
     for remove, item in made:
-        remove(item)
+        until(lambda remove=remove, item=item: is_gone(remove, item))
 
 
 def settled(stack: Stack) -> dict[str, Any]:
     """A snapshot, once the swarm has made all tasks, and found addresses for all services."""
 
     def is_settled() -> bool:
-        services = stack.found("services")
-        modes = [service["Spec"]["Mode"].get("Replicated") or {} for service in services]
-        tasks = sum(mode.get("Replicas", 0) for mode in modes)
-        return len(stack.task_ids(with_jobs=False)) == tasks and all(map(has_addresses, services))
+        tasks = stack.tasks()
+        return all(
+            has_addresses(service) and len(tasks_of(service, tasks)) == due(service)
+            for service in stack.found("services")
+        )
 
     until(is_settled, pause=0.1)
     return stack.snapshot()
+
+
+def tasks_of(service: dict[str, Any], tasks: list[dict[str, Any]]) -> Sequence[Any]:
+    """Of a job those that it has now."""
+    return of_last_run(service, [task for task in tasks if task["ServiceID"] == service["ID"]])
+
+
+def due(service: dict[str, Any]) -> int:
+    """How many tasks it has where no node takes any: none in the global modes."""
+    mode = service["Spec"]["Mode"]
+    job = mode.get("ReplicatedJob")
+    if job is not None:
+        return min(job.get("MaxConcurrent", 1), job.get("TotalCompletions", 1))
+    return (mode.get("Replicated") or {}).get("Replicas", 0)
 
 
 def has_addresses(service: dict[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Engine
-from stacks import DIES, QUICK, Stack
+from stacks import DYING, QUICK, Stack
 
 pytest_plugins = ("stacks",)
 
@@ -80,7 +80,7 @@ def test_new_content_is_a_new_version(stack: Stack) -> None:
 
 def test_the_old_version_stays_until_the_new_one_runs(stack: Stack) -> None:
     deploy(stack, "hush-one")
-    broken = document(stack.engine, "listen 81;", web={"command": DIES})
+    broken = document(stack.engine, "listen 81;", web=DYING)
     said = stack.refused(broken, env={"KEY": "hush-two"}, keep_versions=0)
     assert "out of luck" in said
     assert versions(stack) == (["site", "site_v2"], ["key", "key_v2"])
@@ -145,7 +145,7 @@ def test_one_that_fails_takes_all_back(stack: Stack) -> None:
         stack.engine,
         "listen 81;",
         web={"image": stack.engine.web(2)},
-        cron={"command": DIES},
+        cron=DYING,
         extra={},
     )
     said = stack.refused(worse, env={"KEY": "hush-two"}, rollback_on_failure=True)

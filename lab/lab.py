@@ -32,7 +32,7 @@ from run import attempt, docker, one_line, run, say
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 DEFAULT_NAME = "default"
-BOOT_TIMEOUT = 120
+BOOT_TIMEOUT = 300
 
 T = TypeVar("T")
 
@@ -172,7 +172,7 @@ def boot(lab: Lab, work: Work, key: str, image: str) -> None:
 
 
 def remove_container(name: str) -> None:
-    docker("rm", "--force", "--volumes", name, timeout=120)
+    docker("rm", "--force", "--volumes", name, timeout=300)
 
 
 def wait_for(lab: Lab, host: Host) -> None:

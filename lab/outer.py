@@ -103,14 +103,14 @@ def start_by_hand() -> None:
             cwd="/",
             start_new_session=True,
         )
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         if answers():
             return
         if dockerd.poll() is not None:
             raise LabError(f"dockerd ended at once: {last_line(LOG_FILE)} (more in {LOG_FILE})")
         time.sleep(0.3)
-    raise LabError(f"dockerd does not answer after 90 s: see {LOG_FILE}")
+    raise LabError(f"dockerd does not answer after 180 s: see {LOG_FILE}")
 
 
 def remove_stale_pid_files() -> None:

@@ -21,7 +21,7 @@ def say(message: str) -> None:
 
 def attempt(
     arguments: Sequence[str],
-    timeout: float = 60,
+    timeout: float = 180,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
@@ -49,7 +49,7 @@ def attempt(
 
 def run(
     arguments: Sequence[str],
-    timeout: float = 60,
+    timeout: float = 180,
     stdin: bytes = b"",
     environment: Mapping[str, str] | None = None,
 ) -> str:
@@ -60,7 +60,7 @@ def run(
     return done.stdout.strip()
 
 
-def docker(*arguments: str, timeout: float = 60, stdin: bytes = b"") -> str:
+def docker(*arguments: str, timeout: float = 180, stdin: bytes = b"") -> str:
     return run(["docker", *arguments], timeout, stdin)
 
 

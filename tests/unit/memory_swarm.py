@@ -256,8 +256,10 @@ class World:
         return f"{moment:%Y-%m-%dT%H:%M:%S.%f}{self._nanoseconds:03}Z"
 
     def sleep(self, seconds: float) -> None:
-        self._seconds += seconds
-        self.settle()
+        # Who acts on many things at the same time may wait for several.
+        with self.lock:
+            self._seconds += seconds
+            self.settle()
 
     def later(self, seconds: float, effect: Callable[[], None]) -> None:
         """Let it happen so much later, be it at once."""

@@ -28,8 +28,11 @@ from ansible_collections.shoal.swarm.tests.unit.engine_server import serve
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import World
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import run
 
-# Ten times as fast as time goes here: a second or so.
 WEB = {"name": "web", "image": "web:1", "update_config": {"monitor": "3s"}}
+# What the module waits for by itself.
+BRIEF = {**WEB, "update_config": {"monitor": "1s"}}
+# Longer than any module runs here, however slow the machine.
+LONG = 3600.0
 
 
 @dataclass
@@ -76,6 +79,9 @@ class Controller:
     ) -> dict[str, Any]:
         assert task_vars["inventory_hostname"] == "node1"
         environment = {name: value for part in self.environment for name, value in part.items()}
+        if self.executed:
+            # What was begun is over, but not before it has been shown.
+            self.world.sleep(LONG)
         self.executed.append(environment)
         self.wrapped.append(wrap_async)
         if wrap_async:
@@ -101,11 +107,12 @@ def ends(shown: list[str]) -> list[str]:
 
 @pytest.fixture
 def controller(monkeypatch: pytest.MonkeyPatch) -> Iterator[Controller]:
+    # Ten times as fast as time goes here.
     world = World(pace=10)
     host = world.host("node1", "10.0.0.11")
     with serve(host) as docker_host:
         run("swarm_init", docker_host)
-        world.delays.task = 7
+        world.delays.task = LONG
         controller = Controller(docker_host, world)
         monkeypatch.setattr(Display(), "display", controller.display)
         monkeypatch.setattr(_watch, "TERMINAL", None)
@@ -148,7 +155,7 @@ def test_a_drain_is_shown_and_goes_on_until_its_last_stage(controller: Controlle
 
 
 def test_the_rotation_of_the_root_ca_is_shown(controller: Controller) -> None:
-    controller.world.delays.rotation = 7
+    controller.world.delays.rotation = LONG
     controller.module = "swarm_init"
     result = controller.act({"ca_force_rotate": 1})
     assert ends(controller.lines) == [
@@ -181,7 +188,8 @@ def test_where_nothing_is_waited_for_it_is_one_execution_too(
 def test_a_task_without_log_shows_nothing_and_the_module_waits_by_itself(
     controller: Controller,
 ) -> None:
-    result = controller.act(WEB, no_log=True)
+    controller.world.delays.task = 3
+    result = controller.act(BRIEF, no_log=True)
     assert [task["state"] for task in result["tasks"]] == ["running"]
     assert controller.executed == [{}]
     assert controller.shown == []
@@ -190,7 +198,8 @@ def test_a_task_without_log_shows_nothing_and_the_module_waits_by_itself(
 @pytest.mark.parametrize("native", [False, True])
 def test_with_async_the_module_is_handed_over(native: bool, controller: Controller) -> None:
     controller.connection.has_native_async = native
-    result = controller.act(WEB, async_val=60)
+    controller.world.delays.task = 3
+    result = controller.act(BRIEF, async_val=60)
     assert controller.wrapped == [not native]
     assert ("ansible_job_id" in result) is not native
     assert controller.executed == [{}]

@@ -146,7 +146,7 @@ def test_what_is_no_engine_does_not_answer() -> None:
         thread = threading.Thread(target=talk_something_else)
         thread.start()
         docker_host = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
-        text = refusal(Connection(docker_host=docker_host, timeout=5))
+        text = refusal(Connection(docker_host=docker_host, timeout=60))
         thread.join()
     assert text.startswith(f"the Docker Engine at {docker_host} does not answer: ")
 
@@ -281,7 +281,7 @@ def test_an_error_page_of_something_between_is_shown_in_one_line() -> None:
         docker_host = f"tcp://127.0.0.1:{listening.getsockname()[1]}"
         connection = Connection(docker_host=docker_host, api_version="1.41")
         with pytest.raises(EngineError) as caught:
-            connect(replace(connection, timeout=5)).info()
+            connect(replace(connection, timeout=60)).info()
         thread.join()
     assert str(caught.value) == (
         "read the state of this engine: Docker answered 502: <html> <h1>Bad gateway</h1> </html>"
@@ -379,7 +379,7 @@ def answering(*parts: bytes, then: str) -> Iterator[str]:
                 if then == "ends":
                     connection.sendall(b"0\r\n\r\n")
                 if then != "breaks":
-                    is_over.wait(20)
+                    is_over.wait(60)
 
         thread = threading.Thread(target=answer)
         thread.start()
@@ -390,7 +390,7 @@ def answering(*parts: bytes, then: str) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("then", "seconds", "is_all"),
-    [("ends", 10, True), ("breaks", 10, False), ("hangs", 0.5, False)],
+    [("ends", 60, True), ("breaks", 60, False), ("hangs", 3, False)],
 )
 def test_of_a_log_that_does_not_end_we_have_what_came_in_time(
     then: str, seconds: float, is_all: bool
@@ -400,7 +400,7 @@ def test_of_a_log_that_does_not_end_we_have_what_came_in_time(
         started = time.monotonic()
         assert engine.task_logs("t1", {"tail": 1}, seconds) == (b"onetwo", is_all)
         took = time.monotonic() - started
-    assert (0.5 if then == "hangs" else 0) <= took < 5
+    assert (seconds if then == "hangs" else 0) <= took < 30
 
 
 def test_a_log_that_there_is_not_is_an_error_of_ours(daemon: Daemon, host: str) -> None:

@@ -164,7 +164,8 @@ def test_a_service_that_vanishes_is_a_failure(host: Daemon) -> None:
 
 
 def test_what_one_execution_prints_is_what_the_next_one_takes() -> None:
-    world = World(pace=10)
+    # Its time stands still, however long the module takes.
+    world = World()
     host = world.host("node1", "10.0.0.11")
     with serve(host) as docker_host:
         run("swarm_init", docker_host)
@@ -179,7 +180,7 @@ def test_what_one_execution_prints_is_what_the_next_one_takes() -> None:
         assert result["changed"] is True
         seen = result[WATCHED]
         assert seen["done"] is False
-        assert 118 < seen["remaining"] < 120
+        assert 0 < seen["remaining"] < 120
         assert seen["view"] == [
             {
                 "title": "service web",
@@ -201,9 +202,11 @@ def test_what_one_execution_prints_is_what_the_next_one_takes() -> None:
         assert "does not answer" in result["msg"]
         host.is_up = True
 
+        # Its task starts, and then runs for longer than it is watched.
+        world.sleep(20)
+        world.sleep(20)
         result = execute(state)
-        while not result[WATCHED]["done"]:
-            result = execute(state)
+        assert result[WATCHED]["done"] is True
         assert (result["changed"], result["changes"]) == (False, [])
         assert [task["state"] for task in result["tasks"]] == ["running"]
         # Without the action plugin the module waits by itself, and says nothing of it.

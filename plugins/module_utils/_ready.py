@@ -110,7 +110,8 @@ def _all_running(
         return Look(Verdict.WAIT, _joined(f"the update is in state {update_state}", errors))
     youngest = max(map(_since, running), default=None)
     monitor = monitor_seconds(spec)
-    if update_state != "completed" and youngest and (now - youngest).total_seconds() < monitor:
+    # Also after an update: that it is completed says nothing of tasks that have failed since.
+    if youngest and (now - youngest).total_seconds() < monitor:
         return Look(Verdict.WAIT, _joined(f"all tasks run, but not yet for {monitor:g} s", errors))
     return Look(Verdict.DONE)
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Engine
+from conftest import Engine, until
 
 DIES = "sh -c 'echo first line; echo out of luck >&2; exit 3'"
 # Lives longer than the monitor, or does not.
@@ -51,6 +51,16 @@ def test_a_crash_loop(engine: Engine, name: str) -> None:
     assert "failed with exit code 3, and its log ends: " in said
     assert "first line" in said
     assert "out of luck" in said
+
+
+def test_a_crash_loop_is_none_the_better_for_an_update_that_goes_on(
+    engine: Engine, running: str
+) -> None:
+    asked = {"command": DIES, "update_config": {"failure_action": "continue", "monitor": "5s"}}
+    assert "non-zero exit (3)" in engine.refused_once(running, "non-zero exit", **asked)
+    until(lambda: engine.inspect(running)["UpdateStatus"]["State"] == "completed")
+    # Long enough that a look finds both tasks alive.
+    assert "non-zero exit (3)" in engine.refused(running, wait_timeout=15, **asked)
 
 
 def test_a_container_that_ends_well_at_once(engine: Engine, name: str) -> None:

@@ -25,7 +25,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     tasks_gone,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import name_of
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Run
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
+    Run,
+    patiently,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_logs import last_lines
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     Look,
@@ -50,7 +53,8 @@ def wait(
     name, watched = params["name"], run.watch is not None
     # Asked once: of all requests it costs the engine the most. How long the answer takes is not
     # added to how long a task has run.
-    engine_then, read_at = engine_time(engine.info()["SystemTime"]), run.clock.now()
+    info = patiently(engine.info, run.clock)
+    engine_then, read_at = engine_time(info["SystemTime"]), run.clock.now()
 
     def converged() -> Look:
         # First, so that what is seen after it has run for at least so long.
@@ -104,7 +108,8 @@ def wait_for_stack(
     """
     watched = run.watch is not None
     of_stack = {"label": [f"{NAMESPACE}={stack}"]}
-    engine_then, read_at = engine_time(engine.info()["SystemTime"]), run.clock.now()
+    info = patiently(engine.info, run.clock)
+    engine_then, read_at = engine_time(info["SystemTime"]), run.clock.now()
     failed: dict[str, str] = {}
 
     def converged() -> Look:

@@ -496,6 +496,20 @@ def test_a_crash_loop_fails_at_the_deadline(host: Daemon) -> None:
     assert len(host.swarm_or_fail().service("web").tasks) > 3
 
 
+@pytest.mark.parametrize("after", [1, 4])
+def test_a_crash_loop_is_none_the_better_for_an_update_that_is_completed(
+    host: Daemon, after: int
+) -> None:
+    """Not in the run that makes it, where the update goes on in spite of it, nor in a later one."""
+    update = {"failure_action": "continue"}
+    web(host, image="web:1", update_config=update)
+    host.world.endings["web:2"] = Ending((1,), after=after)
+    for _run in range(5):
+        with pytest.raises(NotConverged, match=r"non-zero exit \(1\)"):
+            web(host, image="web:2", update_config=update, wait_timeout=30)
+    assert host.swarm_or_fail().service("web").update_status["State"] == "completed"
+
+
 def test_a_container_that_ends_well_and_shall_not_is_no_success(host: Daemon) -> None:
     host.world.endings["web:1"] = Ending(after=3)
     with pytest.raises(NotConverged, match="its container has ended, with exit code 0"):

@@ -172,7 +172,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._module import (
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._node import AVAILABILITY, ROLE
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import argument_spec
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import Request, ensure
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import (
+    Request,
+    ensure,
+    references,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
 
 PRESENT = "present"
@@ -182,6 +186,7 @@ ABSENT = "absent"
 def manage(
     engine: Engine, params: Mapping[str, Any], how: Run
 ) -> tuple[Outcome[Any], dict[str, Any]]:
+    references([node["hostname"] for node in params["nodes"]])
     requests = [_request(node) for node in params["nodes"]]
     return ensure(engine, requests, how, params["wait"], params["wait_timeout"])
 

@@ -100,6 +100,8 @@ EXAMPLES = r"""
     hostname: "{{ joined.node_id }}"
     labels: "{{ my_labels }}"
   delegate_to: manager1
+  # In check mode a host that would join has none yet.
+  when: joined.node_id != ''
 
 - name: Have these labels and no others
   shoal.swarm.node_label:
@@ -138,7 +140,11 @@ from typing import Any
 from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
 from ansible_collections.shoal.swarm.plugins.module_utils._module import make_module, run
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._node import MERGE, REPLACE
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import Request, ensure
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import (
+    Request,
+    ensure,
+    references,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
 
 LABEL_ARGUMENTS: dict[str, Any] = {
@@ -150,9 +156,9 @@ LABEL_ARGUMENTS: dict[str, Any] = {
 
 def requests(params: Mapping[str, Any]) -> list[Request]:
     if params["nodes"] is not None:
-        return [_request(node["hostname"], node) for node in params["nodes"]]
-    names = [""] if params["hostname"] is None else params["hostname"]
-    return [_request(name, params) for name in names]
+        names = references([node["hostname"] for node in params["nodes"]])
+        return [_request(name, node) for name, node in zip(names, params["nodes"])]
+    return [_request(name, params) for name in references(params["hostname"])]
 
 
 def _request(name: str, options: Mapping[str, Any]) -> Request:

@@ -36,7 +36,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._drain_plan i
     scaled_back,
     undone,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import name_of, summary
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import (
+    name_of,
+    references,
+    summary,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Outcome,
     Run,
@@ -53,12 +57,11 @@ def ensure(
 ) -> tuple[Outcome[Seen], dict[str, Any]]:
     """Carry out the task; the outcome and the facts that it returns."""
     _refuse_contradictions(params)
+    names = references(params["nodes"])
     member = membership(engine.info())
     require_manager(member)
     observe = _observer(engine)
     first = observe()
-    # Without a name it is this host's own node.
-    names = [""] if params["nodes"] is None else params["nodes"]
     task, warnings = begin(
         first,
         names,

@@ -205,6 +205,22 @@ def _state(node: Node) -> str:
 # Which nodes
 
 
+def references(given: Sequence[str] | None) -> Sequence[str]:
+    """The nodes that a task names; only where it names none it means its own host, as "".
+
+    An empty text is a variable without a value, of a host that has not joined for one: it must not
+    come to mean the node of the manager that the task is delegated to.
+    """
+    if given is None:
+        return [""]
+    if not all(reference.strip() for reference in given):
+        raise InvalidOption(
+            "a name is empty, and so means no node; leave the whole option out for the node of the "
+            "host that the task runs on (in check mode, a host that would join has no node_id yet)"
+        )
+    return given
+
+
 def find(nodes: Nodes, reference: str, member: Membership) -> Node:
     """The one node of that ID or name; the whole ID wins, a part of it does not count."""
     wanted = reference or member.node_id

@@ -85,6 +85,10 @@ def connect(connection: Connection) -> Engine:
     host = connection.docker_host
     if connection.tls or connection.validate_certs:
         host = host.replace("tcp://", "https://", 1)
+        if connection.ca_path or not connection.validate_certs:
+            # requests prefers these over what its session was told (psf/requests#3829).
+            for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+                os.environ.pop(name, None)
     # One client only: SDK 5 takes its version from the first answer when asked for "auto".
     try:
         session = docker.APIClient(

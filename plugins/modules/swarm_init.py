@@ -78,7 +78,9 @@ options:
       - For labels of nodes use M(shoal.swarm.node_label).
     type: dict
   task_history_retention_limit:
-    description: How many old tasks to keep for each slot. The engine's default is V(5).
+    description:
+      - How many old tasks to keep for each slot; all of them where it is negative. The engine's default
+        is V(5).
     type: int
   snapshot_interval:
     description: Number of Raft log entries between snapshots. The engine's default is V(10000).
@@ -98,7 +100,7 @@ options:
   election_tick:
     description:
       - Ticks without a heartbeat after which managers elect a new leader. Must be greater than
-        O(heartbeat_tick). The engine's default is V(10).
+        O(heartbeat_tick), or than what the swarm has for it. The engine's default is V(10).
     type: int
   dispatcher_heartbeat_period:
     description:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socketserver
+import ssl
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,7 +25,9 @@ class _UnixServer(socketserver.ThreadingUnixStreamServer):
 
 
 @contextlib.contextmanager
-def serve(daemon: Daemon, socket_path: str | None = None) -> Iterator[str]:
+def serve(
+    daemon: Daemon, socket_path: str | None = None, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Serve on a port of the loopback, or on a socket; gives the `docker_host`."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -62,6 +65,8 @@ def serve(daemon: Daemon, socket_path: str | None = None) -> Iterator[str]:
         docker_host = f"unix://{socket_path}"
     else:
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         docker_host = f"tcp://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -153,15 +153,10 @@ THIS_NODE: tuple[Row, ...] = (
 def validate(params: Mapping[str, Any]) -> None:
     """Refuse settings that the engine would refuse late, or take and get wrong."""
     _validate_pools(params)
-    _at_least(params, "task_history_retention_limit", 0)
+    _at_least(params, "snapshot_interval", 0)
     _at_least(params, "keep_old_snapshots", 0)
+    _at_least(params, "log_entries_for_slow_followers", 0)
     _at_least(params, "heartbeat_tick", 1)
-    tick, election = params.get("heartbeat_tick"), params.get("election_tick")
-    if election is not None and election <= (tick or 1):
-        raise InvalidOption(
-            f"election_tick must be greater than heartbeat_tick ({tick or 1}), not {election}: "
-            "a manager that waits no longer than one heartbeat would call elections for ever"
-        )
     port = params.get("data_path_port")
     if port is not None and not 1024 <= port <= 49151:
         raise InvalidOption(f"data_path_port must be from 1024 to 49151, not {port}")
@@ -190,6 +185,17 @@ def validate_expiry(node_cert_expiry: int | None) -> None:
     """Swarmkit refuses certificates that live for less than an hour."""
     if node_cert_expiry is not None and node_cert_expiry < _MIN_CERT_EXPIRY:
         raise InvalidOption("node_cert_expiry must be at least 1h")
+
+
+def refuse_hasty_elections(spec: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """The engine takes any two numbers; one of them may be what the swarm has already."""
+    raft = spec.get("Raft") or {}
+    tick, election = raft.get("HeartbeatTick") or 1, raft.get("ElectionTick") or 10
+    if election <= tick and {"heartbeat_tick", "election_tick"} & values.keys():
+        raise InvalidOption(
+            f"election_tick must be greater than heartbeat_tick ({tick}), not {election}: "
+            "a manager that waits no longer than one heartbeat would call elections for ever"
+        )
 
 
 def _at_least(params: Mapping[str, Any], name: str, least: int) -> None:

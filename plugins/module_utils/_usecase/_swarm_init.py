@@ -39,6 +39,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._swarm import (
     THIS_NODE,
     der,
     fixed_differences,
+    refuse_hasty_elections,
     validate,
     validate_expiry,
 )
@@ -194,6 +195,7 @@ def _is_cut_off(member: Membership) -> bool:
 
 def _create(params: Mapping[str, Any], values: Mapping[str, Any]) -> Action:
     spec = merged(SETTINGS, {}, values)
+    refuse_hasty_elections(spec, values)
     spec.setdefault("Labels", {}).update(_notes(params))
     if params["signing_ca_cert"] is not None:
         spec.setdefault("CAConfig", {}).update(_signing_ca(params))
@@ -224,6 +226,7 @@ def _create(params: Mapping[str, Any], values: Mapping[str, Any]) -> Action:
 def _update(swarm: Mapping[str, Any], params: Mapping[str, Any], values: Mapping[str, Any]) -> Plan:
     before_spec = swarm["Spec"]
     spec = merged(SETTINGS, before_spec, values)
+    refuse_hasty_elections(spec, values)
     labels = before_spec.get("Labels") or {}
     before = shown(SETTINGS, before_spec, list(values))
     after = shown(SETTINGS, spec, list(values))

@@ -11,6 +11,8 @@ import contextlib
 import json
 import os
 import socket
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -189,6 +191,54 @@ def test_a_host_name_for_tls_is_refused_where_the_sdk_would_drop_it() -> None:
 def test_with_tls_the_port_is_spoken_to_by_https(host: str) -> None:
     text = refusal(Connection(docker_host=host, tls=True))
     assert "SSL" in text
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """One certificate for the engine, for its client and for the root CA of both."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = str(folder / "key.pem"), str(folder / "cert.pem")
+    usage = "keyUsage=critical,keyCertSign,digitalSignature"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+        + ["-subj", "/CN=engine", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", usage]
+        + ["-keyout", key, "-out", cert],
+        check=True,
+        capture_output=True,
+    )
+    return {"ca_path": cert, "client_cert": cert, "client_key": key}
+
+
+@pytest.fixture
+def tls_host(daemon: Daemon, certificate: dict[str, str]) -> Iterator[str]:
+    """An engine that only talks to whom its CA knows."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate["client_cert"], certificate["client_key"])
+    context.load_verify_locations(certificate["ca_path"])
+    context.verify_mode = ssl.CERT_REQUIRED
+    with serve(daemon, tls=context) as docker_host:
+        yield docker_host
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "UNUSED"])
+@pytest.mark.parametrize("check", ["tls", "validate_certs"])
+def test_both_ends_show_their_certificates(
+    monkeypatch: pytest.MonkeyPatch,
+    tls_host: str,
+    certificate: dict[str, str],
+    variable: str,
+    check: str,
+) -> None:
+    """Whatever other CAs the host is told to trust."""
+    monkeypatch.setenv(variable, "/etc/hostname")
+    engine = connect(Connection(docker_host=tls_host, **{check: True}, **certificate))
+    assert engine.info()["Name"] == "node1"
+
+
+def test_an_engine_of_another_ca_is_refused(tls_host: str, certificate: dict[str, str]) -> None:
+    client = {k: v for k, v in certificate.items() if k != "ca_path"}
+    text = refusal(Connection(docker_host=tls_host, validate_certs=True, **client))
+    assert "certificate verify failed" in text
 
 
 def test_a_host_without_the_sdk_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

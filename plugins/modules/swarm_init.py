@@ -79,8 +79,8 @@ options:
     type: dict
   task_history_retention_limit:
     description:
-      - How many old tasks to keep for each slot; all of them where it is negative. The engine's default
-        is V(5).
+      - How many old tasks to keep for each slot, and all of them where it is negative. The
+        engine's default is V(5).
     type: int
   snapshot_interval:
     description: Number of Raft log entries between snapshots. The engine's default is V(10000).

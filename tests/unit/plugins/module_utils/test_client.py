@@ -200,9 +200,11 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     key, cert = str(folder / "key.pem"), str(folder / "cert.pem")
     usage = "keyUsage=critical,keyCertSign,digitalSignature"
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=engine", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", usage]
-        + ["-keyout", key, "-out", cert],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=engine", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", usage),
+            *("-keyout", key, "-out", cert),
+        ],
         check=True,
         capture_output=True,
     )

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from conftest import Infra, Lab, until
 
 MANAGERS = ["node1", "node2", "node3"]
@@ -18,7 +21,7 @@ HOSTS = MANAGERS + WORKERS
 # The firewall that each host came with; nftables is what the role takes where there is none.
 FIREWALLS = {"node1": "ufw", "node2": "firewalld", "node3": "nftables"}
 # Long enough for the tests that need them, over before the swarm wants the ports.
-LISTEN_SECONDS = 240
+LISTEN_SECONDS = 600
 
 FIREWALL_ONLY = """\
 - name: Set up the firewalls
@@ -57,6 +60,30 @@ def test_the_ports_are_open_to_the_swarm_and_to_nobody_else(lab: Lab, target: st
     until(lambda: all(probe(lab, "node4", target).values()))
     outside = probe(lab, "outsider", target)
     assert outside == {**dict.fromkeys(outside, False), "22/tcp": True}
+
+
+@pytest.fixture(scope="module")
+def others_allowed(listeners: None, infra: Infra, lab: Lab, tmp_path_factory: Any) -> None:
+    """A worker has left the inventory, and a host that is in no swarm may come in."""
+    inventory = tmp_path_factory.mktemp("fewer") / "inventory"
+    shutil.copytree(infra.inventory, inventory)
+    hosts = yaml.safe_load((inventory / "hosts.yml").read_text())
+    del hosts["all"]["children"]["swarm_workers"]["hosts"]["node5"]
+    (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    extra = json.dumps({"firewall_extra_peers": [lab.address("outsider")]})
+    run = infra.play("firewall.yml", "-e", extra, inventory=inventory)
+    assert run.returncode == 0
+    again = infra.play("firewall.yml", "-e", extra, inventory=inventory)
+    assert sum(again.counts("changed").values()) == 0
+
+
+@pytest.mark.usefixtures("others_allowed")
+@pytest.mark.parametrize("target", FIREWALLS, ids=FIREWALLS.get)
+def test_who_leaves_the_inventory_loses_access(lab: Lab, target: str) -> None:
+    until(lambda: all(probe(lab, "node4", target).values()))
+    until(lambda: all(probe(lab, "outsider", target).values()))
+    gone = probe(lab, "node5", target)
+    assert gone == {**dict.fromkeys(gone, False), "22/tcp": True}
 
 
 def test_two_runs_at_the_same_time_end_in_one_swarm(infra: Infra, lab: Lab) -> None:

@@ -44,6 +44,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import 
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Outcome,
     Run,
+    first_look,
     reconcile,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict, wait_until
@@ -61,7 +62,7 @@ def ensure(
     member = membership(engine.info())
     require_manager(member)
     observe = _observer(engine)
-    first = observe()
+    first = first_look(observe, run.clock)
     task, warnings = begin(
         first,
         names,

@@ -15,6 +15,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._client import Engine
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     AlreadyInSwarm,
     AmbiguousWrite,
+    EngineError,
     Locked,
     NameTaken,
     NotConverged,
@@ -108,8 +109,10 @@ def reconcile(
     for attempt in range(1, ATTEMPTS + 2):
         if attempt > 1:
             observed = patiently(observe, run.clock)
+        elif first is None:
+            observed = first_look(observe, run.clock)
         else:
-            observed = observe() if first is None else first
+            observed = first
         plan = decide(observed)
         still_due = {action.summary for action in plan.actions}
         done += [action for action in in_doubt if action.summary not in still_due]
@@ -218,15 +221,23 @@ def converge(
     return replace(outcome, observed=seen[-1], waited=replace(waited, subject={"what": what}))
 
 
+def first_look(observe: Callable[[], Observed], clock: Clock) -> Observed:
+    """Read, waiting out an election; that there is no engine is told at once."""
+    return patiently(observe, clock, passing=(AmbiguousWrite,))
+
+
 def patiently(
-    read: Callable[[], Observed], clock: Clock, seconds: float = SETTLE_SECONDS
+    read: Callable[[], Observed],
+    clock: Clock,
+    seconds: float = SETTLE_SECONDS,
+    passing: tuple[type[EngineError], ...] = (AmbiguousWrite, Unreachable),
 ) -> Observed:
     """Read, waiting out an election or an engine that restarts."""
     deadline = clock.now() + seconds
     while True:
         try:
             return read()
-        except (AmbiguousWrite, Unreachable) as error:
+        except passing as error:
             if clock.now() >= deadline:
                 raise type(error)(
                     f"{error} (and so for {seconds:g} s: is the quorum lost?)", error.status

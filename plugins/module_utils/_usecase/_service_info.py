@@ -29,7 +29,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     patiently,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._swarm_info import (
-    PATIENCE,
     filters,
 )
 
@@ -48,7 +47,7 @@ Document = Mapping[str, Any]
 def gather(engine: Engine, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
     """The services that were asked for; of one that was named also the API's own document."""
     require_manager(membership(engine.info()))
-    return patiently(lambda: _read(engine, params), run.clock, PATIENCE)
+    return patiently(lambda: _read(engine, params), run.clock)
 
 
 def _read(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:

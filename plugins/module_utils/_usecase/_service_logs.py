@@ -33,7 +33,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     patiently,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_info import find
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._swarm_info import PATIENCE
 
 # For who has more to say than the log.
 BRIEFLY = 5.0
@@ -50,7 +49,7 @@ def gather(engine: Engine, params: Mapping[str, Any], run: Run) -> dict[str, Any
     now = engine_time(info["SystemTime"])
     query = log_query(params["tail"], params["since"], params["streams"], now)
     driver = info["LoggingDriver"]
-    return patiently(lambda: _read(engine, params, query, driver, run), run.clock, PATIENCE)
+    return patiently(lambda: _read(engine, params, query, driver, run), run.clock)
 
 
 def last_lines(engine: Engine, task_id: str, count: int) -> list[str]:

@@ -28,7 +28,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_info
     OF_THE_SWARM,
     summaries,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._swarm_info import PATIENCE
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
     base_of,
     number_of,
@@ -42,7 +41,7 @@ Part = list[dict[str, Any]]
 def gather(engine: Engine, params: Mapping[str, Any], run: Run) -> dict[str, Any]:
     """The stack that was asked for, or all of them."""
     require_manager(membership(engine.info()))
-    return patiently(lambda: _read(engine, params), run.clock, PATIENCE)
+    return patiently(lambda: _read(engine, params), run.clock)
 
 
 def _read(engine: Engine, params: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,9 +33,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     wait_until,
 )
 
-# A swarm that is just being made, or elects a leader, answers within seconds.
-PATIENCE = 10.0
-
 NO_ENGINE: dict[str, Any] = {
     "can_talk_to_docker": False,
     "docker_swarm_active": False,
@@ -83,7 +80,7 @@ def gather(engine: Engine, params: Mapping[str, Any], run: Run) -> dict[str, Any
     if not member.is_manager:
         return facts
     try:
-        return {**facts, **patiently(lambda: _of_manager(engine, params), run.clock, PATIENCE)}
+        return {**facts, **patiently(lambda: _of_manager(engine, params), run.clock)}
     except (AmbiguousWrite, NotManager) as error:
         # Without quorum a manager answers /info and little else: that is a fact as well.
         return {**facts, "error": member.error or str(error)}

@@ -54,7 +54,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Ver
 LEAVE = "leave the swarm"
 CLEAN = "clear what an earlier join left behind"
 DEFAULT_PORT = 2377
-ROLE_SECONDS = 2.0
+ROLE_SECONDS = 10.0
 OUTSIDE = {"state": "absent"}
 
 
@@ -296,11 +296,12 @@ def join_as(
 
 
 def _role_that_lasts(engine: Engine, role: Role | None, run: Run) -> Membership:
-    # A new manager's engine learns that it is one at about the time at which it says it has joined.
+    # A new manager's engine learns that it is one at about the time at which it says it has joined;
+    # what it shall not be, it does not stop being.
     deadline = run.clock.now() + ROLE_SECONDS
     while True:
         member = membership(engine.info())
-        if role is None or member.role is role or run.clock.now() >= deadline:
+        if role is not Role.MANAGER or member.role is role or run.clock.now() >= deadline:
             return member
         run.clock.sleep(0.5)
 

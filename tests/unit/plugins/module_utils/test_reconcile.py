@@ -244,6 +244,14 @@ def test_a_first_look_without_an_answer_is_not_waited_for(host: Daemon) -> None:
     assert host.world.now() == 0
 
 
+def test_a_first_look_waits_for_a_leader(host: Daemon) -> None:
+    host.swarm_or_fail().elects_until = 20
+    assert label(host).changed
+    host.swarm_or_fail().elects_until = 600
+    with pytest.raises(AmbiguousWrite, match=r"is the quorum lost\?"):
+        label(host)
+
+
 def test_an_answer_that_tells_is_not_repeated(host: Daemon) -> None:
     def refuses(_daemon: Daemon, _perform: Callable[[], Any]) -> Any:
         raise Refusal(400, 'invalid Role: ""')

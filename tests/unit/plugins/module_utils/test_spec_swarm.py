@@ -78,8 +78,7 @@ def test_an_old_swarm_that_stored_none_of_it_has_the_defaults() -> None:
         {"data_path_port": 1024},
         {"data_path_port": 49151},
         {"subnet_size": 29},
-        {"heartbeat_tick": 1, "election_tick": 2},
-        {"task_history_retention_limit": 0, "keep_old_snapshots": 0},
+        {"task_history_retention_limit": -1, "keep_old_snapshots": 0},
         {"default_addr_pool": ["10.20.0.0/16", "10.21.0.0/16", "fd00::/16"]},
         {"default_addr_pool": ["10.20.0.0/24"]},
         {"default_addr_pool": ["10.20.0.0/16"], "advertise_addr": "10.21.0.1"},
@@ -98,7 +97,7 @@ def test_what_the_engine_takes_and_gets_right_is_taken(params: dict[str, Any]) -
         ({"subnet_size": 0}, "subnet_size must be from 1 to 29, not 0"),
         ({"heartbeat_tick": 0}, "heartbeat_tick must be at least 1, not 0"),
         ({"keep_old_snapshots": -1}, "keep_old_snapshots must be at least 0, not -1"),
-        ({"election_tick": 1}, "election_tick must be greater than heartbeat_tick (1), not 1"),
+        ({"snapshot_interval": -1}, "snapshot_interval must be at least 0, not -1"),
         ({"default_addr_pool": ["10.20.0.0/25"]}, "smaller than one subnet"),
         ({"default_addr_pool": ["home"]}, "'home' is not a subnet in CIDR form"),
         (

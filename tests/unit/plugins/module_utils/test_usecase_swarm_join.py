@@ -152,7 +152,7 @@ def test_a_manager_that_nobody_reaches_is_a_failure_that_says_so(world: World) -
         ("worker", "manager", True, ["join", "update", "leave"]),
     ],
 )
-def test_a_join_with_the_token_of_the_other_role_is_undone_at_once(
+def test_a_join_with_the_token_of_the_other_role_is_undone(
     world: World, role: str, other: str, wait: bool, actions: list[str]
 ) -> None:
     with pytest.raises(WrongState) as caught:
@@ -163,7 +163,8 @@ def test_a_join_with_the_token_of_the_other_role_is_undone_at_once(
         f"where node {entry.id} is listed as down until it is removed; use the {role}s' token, "
         "which shoal.swarm.swarm_info returns (join_tokens: true) on a manager"
     )
-    assert world.now() < 5
+    # Whether a manager is one is told by its engine only after a while.
+    assert world.now() < (15 if role == "manager" else 5)
     assert [path.rpartition("/")[2] for _host, _method, path in world.writes] == actions
     assert world.daemons[1].state == "inactive"
 

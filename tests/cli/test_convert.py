@@ -14,6 +14,7 @@ import docker_cli
 import pytest
 import yaml
 
+from ansible_collections.shoal.swarm.plugins.module_utils._compose import _convert
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._convert import convert
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import Stack, resolved
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
@@ -83,6 +84,30 @@ def test_what_the_cli_refuses_is_refused(compose: Path) -> None:
     # Here as there it is an undeclared volume.
     assert "there is no volume 'datavolume'" in str(caught.value)
     assert 'undefined volume "datavolume"' in docker_cli.deployed([compose], STACK, ENV).refused
+
+
+@pytest.mark.parametrize("compose", REFUSED, ids=lambda path: path.stem)
+def test_what_engines_refuse_is_converted_alike(
+    compose: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With all declared that it names; no engine would take the mounts, ports and constraints."""
+    declared = tmp_path / "stacks/compose.yml"
+    declared.parent.mkdir()
+    (tmp_path / "files").symlink_to(compose.parent.parent / "files")
+    text = compose.read_text()
+    for key, name in (("volumes", "datavolume"), ("networks", "other-other-network")):
+        text = text.replace(f"\n{key}:\n", f"\n{key}:\n  {name}:\n")
+    declared.write_text(text)
+    monkeypatch.setattr(_convert, "refuse_service", lambda _key, _spec: None)
+    document = docker_cli.canonical([declared], ENV)
+    found = objects(convert(document, STACK, files_of(document)))
+    sent = docker_cli.deployed([declared], STACK, ENV)
+    for made in (found, sent.objects):
+        for spec in made["services"].values():
+            # Those of one number are in the order of the file there.
+            spec["EndpointSpec"]["Ports"].sort(key=repr)
+    assert set(sent.objects["services"]) == {f"{STACK}_foo"}
+    assert found == sent.objects
 
 
 @pytest.mark.parametrize("compose", STACKS, ids=lambda path: path.stem)

@@ -80,7 +80,10 @@ def test_case(case: Mapping[str, Any], tmp_path: Path, monkeypatch: pytest.Monke
     environment = {name: value for name, value in given.items() if value is not None}
     for name in os.environ.keys() - {"PATH"}:
         monkeypatch.delenv(name)
-    expected = case.get("cli") or ("refuses" if "refused" in case else "agrees")
+    if "cli" in case:
+        expected = "refuses" if case["cli"] == "refuses" else "differs"
+    else:
+        expected = "refuses" if "refused" in case else "agrees"
     assert _verdict(case, files, environment) == expected
 
 

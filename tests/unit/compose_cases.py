@@ -17,7 +17,8 @@ A case of `cases/compose/SUBJECT.yml`:
     stack        the top-level name
     warns        texts in the warnings, one each; without it there is none
     refused      instead of `gives`: a text in the error, or several
-    cli          where `docker stack config` does not do the same: refuses, or differs
+    cli          where `docker stack config` does not do the same: refuses, or what it does
+                 instead
 """
 
 from __future__ import annotations

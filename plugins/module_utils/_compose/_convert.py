@@ -9,6 +9,7 @@ Where we differ from the CLI on purpose:
 - `oom_score_adj` is honoured; the CLI reads it and loses it.
 - A name server that is no IP address, a subnet that is none and an extra host without an address
   are errors; the CLI leaves them out without a word.
+- Two secrets, configs or networks of one name are refused; the CLI takes the last of them.
 - A credential spec finds a config that has a `name` of its own; the CLI says that there is none.
 - What cannot be converted is an error before anything is made; the CLI has by then made networks,
   secrets and configs.
@@ -30,6 +31,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._objects impo
     section,
     stack_labels,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._reading import Findings
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._refusals import (
     refuse_file,
     refuse_network,
@@ -61,23 +63,37 @@ _DRIVERS_SINCE = "1.31"
 
 
 def convert(document: Document, stack: str, files: Mapping[str, bytes]) -> Stack:
-    """The objects of the stack; `files` holds what is in the files of secrets and configs."""
+    """The objects of the stack; `files` holds what is in the files of secrets and configs.
+
+    InvalidOption says what is wrong with each of them.
+    """
+    findings = Findings()
     services = section(document, "services")
     networks = {
         key: section(document, "networks").get(key, {})
         for service in services.values()
         for key in networks_of(service)
     }
-    specs = [service_spec(stack, key, document) for key in services]
-    for key, spec in zip(services, specs):
-        refuse_service(key, spec)
-    refuse_shared_ports(specs)
+    specs = []
+    for key in services:
+        with findings.collected():
+            specs.append(service_spec(stack, key, document))
+            refuse_service(key, specs[-1])
+    with findings.collected():
+        refuse_shared_ports(specs)
+    make_file = partial(_file, stack, files)
+    own_networks, secrets, configs = (
+        _made("networks", networks, stack, partial(_network, stack), findings),
+        _made("secrets", section(document, "secrets"), stack, make_file, findings),
+        _made("configs", section(document, "configs"), stack, make_file, findings),
+    )
+    findings.raise_errors()
     made = Stack(
         stack,
         {spec["Name"]: spec for spec in specs},
-        _made("networks", networks, stack, partial(_network, stack)),
-        _made("secrets", section(document, "secrets"), stack, partial(_file, stack, files)),
-        _made("configs", section(document, "configs"), stack, partial(_file, stack, files)),
+        own_networks,
+        secrets,
+        configs,
         tuple(name for name in _external(networks, stack) if not is_predefined(name)),
         _external_files("Secret", document, specs, stack),
         _external_files("Config", document, specs, stack),
@@ -90,6 +106,7 @@ def _made(
     definitions: Mapping[str, Document],
     stack: str,
     body: Callable[[str, str, Document], dict[str, Any]],
+    findings: Findings,
 ) -> dict[str, dict[str, Any]]:
     """Those that the stack makes itself."""
     made: dict[str, dict[str, Any]] = {}
@@ -97,9 +114,10 @@ def _made(
         if definition.get("external"):
             continue
         name = full_name(stack, key, definition)
-        if name in made:
-            raise InvalidOption(f"{noun}.{key}: another one of the {noun} is called {name}")
-        made[name] = body(f"{noun}.{key}", name, definition)
+        with findings.collected():
+            if name in made:
+                raise InvalidOption(f"{noun}.{key}: another one of the {noun} is called {name}")
+            made[name] = body(f"{noun}.{key}", name, definition)
     return made
 
 

@@ -17,12 +17,13 @@ from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._environment import resolved
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._merge import (
+    extended_service,
     merged,
-    merged_service,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._reading import (
     Findings,
     Place,
+    mapping_of,
     read,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._schema import DOCUMENT, LATEST
@@ -65,23 +66,29 @@ def files_wanted(
 ) -> list[WantedFile]:
     """The files that the documents name, with full paths; `load` has the same arguments.
 
-    Files of variables may stand in any document; of secrets and configs only those that are left
-    after documents were merged count.
+    Files of variables may stand in any document, and those of services that are left out do not
+    count; of secrets and configs only those that are left after documents were merged do.
     """
     findings = Findings()
     documents = _read(sources, environment, folder, findings)
     findings.raise_errors()
+    whole = _merged(documents)
+    active = _active(whole["services"], environment)
     wanted = [
         WantedFile(entry["path"], str(entry["place"]), entry["required"])
         for document in documents
-        for service in document["services"].values()
+        for name, service in document["services"].items()
+        if name in active
         for entry in service.get("env_file", [])
     ]
-    whole = _merged(documents)
     for section in ("secrets", "configs"):
         for name, definition in whole.get(section, {}).items():
             if "file" in definition:
-                wanted.append(WantedFile(definition["file"], f"{section}.{name}.file"))
+                # The last one has replaced those before it.
+                file = [s.file for s, d in zip(sources, documents) if name in d.get(section, {})][
+                    -1
+                ]
+                wanted.append(WantedFile(definition["file"], f"{file}: {section}.{name}.file"))
     return list({file.path: file for file in sorted(wanted, key=_optional_first)}.values())
 
 
@@ -104,9 +111,10 @@ def load(
     """
     findings = Findings()
     documents = _read(sources, environment, folder, findings)
+    active = _active(_merged(documents)["services"], environment)
     for document in documents:
         document["services"] = {
-            name: resolved(service, environment, files)
+            name: resolved(service, environment, files) if name in active else service
             for name, service in document["services"].items()
         }
     for name, place in findings.unset.items():
@@ -144,11 +152,13 @@ def _document(body: Any, place: Place) -> dict[str, Any]:
     if isinstance(body, Mapping):
         # The user's own extensions, whose YAML anchors have done their work.
         body = {key: item for key, item in body.items() if not str(key).startswith("x-")}
-    document: dict[str, Any] = DOCUMENT(_interpolated(body, place), place)
+    written = _interpolated(body, place)
+    document: dict[str, Any] = DOCUMENT(written, place)
     services = document.get("services", {})
+    bodies = mapping_of(written["services"]) if services else {}
     return {
         **document,
-        "services": {name: _extended(name, services, (), place) for name in services},
+        "services": {name: _extended(name, services, bodies, (), place) for name in services},
     }
 
 
@@ -180,9 +190,13 @@ def _substituted(text: str, place: Place) -> str:
 
 
 def _extended(
-    name: str, services: Mapping[str, Any], extending: tuple[str, ...], place: Place
+    name: str,
+    services: Mapping[str, Any],
+    bodies: Mapping[str, Any],
+    extending: tuple[str, ...],
+    place: Place,
 ) -> dict[str, Any]:
-    """The service over the one that it extends."""
+    """The service over the one that it extends; `bodies` are the services as they are written."""
     service = dict(services[name])
     base = service.pop("extends", None)
     if base is None:
@@ -195,7 +209,8 @@ def _extended(
     if base not in services:
         here.refuse(f"there is no service '{base}' in this file")
         return service
-    return merged_service(_extended(base, services, (*extending, name), place), service)
+    beneath = _extended(base, services, bodies, (*extending, name), place)
+    return extended_service(beneath, service, bodies[name])
 
 
 def _merged(documents: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -6,14 +6,19 @@
 
 Services are merged key by key: mappings entry by entry, lists one after the other, and of single
 values the later one counts unless it says nothing (false, 0s, an empty text). All other
-definitions are replaced as a whole.
+definitions are replaced as a whole. A service over the one that it extends, which the CLI does not
+know, is merged in the same way, but whatever it says counts, as in Compose.
 
 Where we differ from the CLI on purpose:
 
-- The test of a health check is replaced; the CLI appends it, which makes of two tests none.
+- The test of a health check is replaced; the CLI appends it, which makes of two tests none. A test
+  that is disabled later is gone; the CLI refuses to have both.
 - Ports are the same where number and protocol are; the CLI keeps one of 53/tcp and 53/udp, and
   one of all the ports that are not published.
 - The driver options of a service's network are merged; the CLI forgets the later ones.
+- `logging: {}` leaves the driver's options as they are; the CLI loses them.
+- A variable without a value after one with an empty value stays empty; the CLI makes it one that
+  the container does not have.
 """
 
 from __future__ import annotations
@@ -38,6 +43,26 @@ def merged(base: Document, override: Document) -> Document:
         services[name] = merged_service(services[name], service) if name in services else service
     result["services"] = dict(sorted(services.items()))
     return result
+
+
+def extended_service(base: Document, service: Document, written: Any) -> Document:
+    """The service over the one that it extends; `written` is its body before it was read."""
+    return merged_service(_beneath(base, service, written), service)
+
+
+def _beneath(base: Document, service: Any, written: Any) -> Document:
+    """The base without the single values in whose stead something is written, if only nothing."""
+    mine, said = (part if isinstance(part, Mapping) else {} for part in (service, written))
+    kept: Document = {}
+    for key, value in base.items():
+        # Drivers are compared first, to see whose the options are.
+        if key == "logging" or (key not in mine and key not in said):
+            kept[key] = value
+        elif isinstance(value, Mapping):
+            kept[key] = _beneath({**value}, mine.get(key), said.get(key))
+        elif isinstance(value, list) and key not in _REPLACED:
+            kept[key] = value
+    return kept
 
 
 def merged_service(base: Document, override: Document) -> Document:
@@ -78,7 +103,13 @@ def _entries_replaced(base: Document, override: Document) -> Document:
 
 def _health(base: Document, override: Document) -> Document:
     result = _mapping(base, override)
-    return {**result, "test": override["test"]} if "test" in override else result
+    if "test" in override:
+        result = {**result, "test": override["test"]}
+    if override.get("disable"):
+        result.pop("test", None)
+    elif "test" in override:
+        result.pop("disable", None)
+    return result
 
 
 def _deploy(base: Document, override: Document) -> Document:
@@ -112,6 +143,8 @@ def _network(base: Document | None, override: Document | None) -> Document | Non
     return {**result, **{key: override[key] for key in ("aliases",) if key in override}}
 
 
+# Lists that are one value: the later one counts.
+_REPLACED = ("command", "entrypoint", "test")
 _SPECIAL: dict[str, Merge] = {
     "command": _replaced,
     "entrypoint": _replaced,

@@ -12,6 +12,7 @@ import difflib
 import enum
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +32,14 @@ class Findings:
     warnings: list[str] = field(default_factory=list)
     # Where a variable without a value was used first.
     unset: dict[str, Place] = field(default_factory=dict)
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """An error in here is one among others."""
+        try:
+            yield
+        except InvalidOption as error:
+            self.errors.append(str(error))
 
     def raise_errors(self) -> None:
         if self.errors:
@@ -117,21 +126,33 @@ def is_nothing(value: Any) -> bool:
 
 
 def described(value: Any) -> str:
-    """A value in a message; long ones are cut."""
+    """A number, a duration or the like in a message; long ones are cut.
+
+    Not for what may be a secret or a whole file: see `kind_of`.
+    """
+    if not isinstance(value, (bool, int, float, str)):
+        return kind_of(value)
+    text = str(value)
+    return f"'{text[:60]}...'" if len(text) > 60 else f"'{text}'"
+
+
+def kind_of(value: Any) -> str:
+    """What a value is, without saying it."""
     if value is None:
         return "nothing"
     if isinstance(value, Mapping):
         return "a mapping"
     if isinstance(value, (list, tuple)):
         return "a list"
-    text = str(value)
-    return f"'{text[:60]}...'" if len(text) > 60 else f"'{text}'"
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, (int, float)) else "a text"
 
 
 def mapping_of(value: Any) -> dict[str, Any]:
     """A mapping whose keys are text; YAML reads a key of digits as a number."""
     if not isinstance(value, Mapping):
-        raise InvalidOption(f"is a mapping of keys and values, not {described(value)}")
+        raise InvalidOption(f"is a mapping of keys and values, not {kind_of(value)}")
     for key in value:
         if isinstance(key, bool) or not isinstance(key, (str, int)) or key == "":
             raise InvalidOption(f"has the key {described(key)}, which is no text: quote it")
@@ -205,7 +226,7 @@ def named(kind: Kind) -> Kind:
 
 def items(value: Any) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        raise InvalidOption(f"is a list, not {described(value)}")
+        raise InvalidOption(f"is a list, not {kind_of(value)}")
     return list(value)
 
 

@@ -47,8 +47,9 @@ _LEAST_DURATION = NANOSECONDS["ms"]
 
 def refuse_service(key: str, spec: Document) -> None:
     """Refuse a service whose spec the engine would not take, whatever else is in the swarm."""
-    for path, why in _wrong_with_service(spec):
-        raise InvalidOption(f"services.{key}{path}: {why}")
+    wrong = [f"services.{key}{path}: {why}" for path, why in _wrong_with_service(spec)]
+    if wrong:
+        raise InvalidOption("; ".join(wrong))
 
 
 def _wrong_with_service(spec: Document) -> Iterator[tuple[str, str]]:

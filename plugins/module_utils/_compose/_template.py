@@ -41,30 +41,32 @@ def substitute(text: str, lookup: Lookup, unset: Callable[[str], None]) -> str:
             position = dollar + 2
         elif text.startswith("${", dollar):
             end = _closing(text, dollar)
-            parts.append(_braced(text[dollar + 2 : end], text, lookup, unset))
+            parts.append(_braced(text[dollar + 2 : end], lookup, unset))
             position = end + 1
         else:
             name = _NAME.match(text, dollar + 1)
             if not name:
-                raise _malformed(text)
-            _refuse_eaten(text, name)
+                raise _malformed()
+            _refuse_eaten(name)
             parts.append(_plain(name.group(), lookup, unset))
             position = name.end()
 
 
-def _malformed(text: str) -> InvalidOption:
+def _malformed() -> InvalidOption:
+    """Without the text, which may be all that a config or a password is."""
     return InvalidOption(
-        f"'{text}' is not a valid use of variables: write $NAME, ${{NAME}} or ${{NAME:-default}}, "
+        "has a $ that is not a valid use of variables: write $NAME, ${NAME} or ${NAME:-default}, "
         "and $$ for a dollar sign"
     )
 
 
-def _refuse_eaten(text: str, name: re.Match[str]) -> None:
-    eaten = _EATEN.match(text, name.end())
+def _refuse_eaten(name: re.Match[str]) -> None:
+    eaten = _EATEN.match(name.string, name.end())
     if eaten:
         raise InvalidOption(
-            f"'{text}' can be read in two ways, and docker stack loses a part of it: write "
-            f"${{{name.group()}}}{eaten.group()}... or ${{{name.group()}{eaten.group()}...}}"
+            f"${name.group()}{eaten.group()} can be read in two ways, and docker stack loses a "
+            f"part of it: write ${{{name.group()}}}{eaten.group()}... or "
+            f"${{{name.group()}{eaten.group()}...}}"
         )
 
 
@@ -78,7 +80,7 @@ def _closing(text: str, start: int) -> int:
             depth -= 1
             if depth == 0:
                 return match.start()
-    raise _malformed(text)
+    raise _malformed()
 
 
 def _plain(name: str, lookup: Lookup, unset: Callable[[str], None]) -> str:
@@ -88,16 +90,16 @@ def _plain(name: str, lookup: Lookup, unset: Callable[[str], None]) -> str:
     return value or ""
 
 
-def _braced(inner: str, text: str, lookup: Lookup, unset: Callable[[str], None]) -> str:
+def _braced(inner: str, lookup: Lookup, unset: Callable[[str], None]) -> str:
     name_match = _NAME.match(inner)
     if not name_match:
-        raise _malformed(text)
+        raise _malformed()
     name, rest = name_match.group(), inner[name_match.end() :]
     if not rest:
         return _plain(name, lookup, unset)
     operator_match = _OPERATOR.match(rest)
     if not operator_match:
-        raise _malformed(text)
+        raise _malformed()
     operator, argument = operator_match.group(), rest[operator_match.end() :]
     value = lookup(name)
     has_value = bool(value) if operator.startswith(":") else value is not None

@@ -21,6 +21,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._reading impo
     Place,
     described,
     items,
+    kind_of,
     mapping_of,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
@@ -64,8 +65,8 @@ def scalar_text(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return go_float(value)
-    if isinstance(value, (Mapping, list, tuple)):
-        raise InvalidOption(f"is a text, a number or nothing, not {described(value)}")
+    if not isinstance(value, (str, int)):
+        raise InvalidOption(f"is a text, a number or nothing, not {kind_of(value)}")
     return str(value)
 
 
@@ -237,8 +238,14 @@ def text_set(value: Any) -> list[str]:
     found = texts(value)
     for position, item in enumerate(found):
         if item in found[:position]:
-            raise InvalidOption(f"has {described(item)} twice")
+            raise InvalidOption(f"has {_name_of(item)} twice")
     return found
+
+
+def _name_of(item: str) -> str:
+    """Without what a variable is set to."""
+    name, equals, _value = item.partition("=")
+    return described(name) + (" with the same value" if equals else "")
 
 
 def text_or_texts(value: Any) -> list[str]:
@@ -256,13 +263,13 @@ def pairs(separator: str = "=", bare: str | None = "") -> Kind:
             }
         if not isinstance(value, (list, tuple)):
             raise InvalidOption(
-                f"is a mapping or a list of name{separator}value, not {described(value)}"
+                f"is a mapping or a list of name{separator}value, not {kind_of(value)}"
             )
         found: dict[str, str | None] = {}
         for item in text_set(value):
             name, has_value, rest = item.partition(separator)
             if not name:
-                raise InvalidOption(f"has an entry without a name: {described(item)}")
+                raise InvalidOption(f"has an entry without a name before '{separator}'")
             found[name] = rest if has_value else bare
         return found
 
@@ -323,7 +330,7 @@ def words(line: str) -> list[str]:
         if character == "\\" and quote != "'":
             escaped = next(characters, None)
             if escaped is None:
-                raise InvalidOption(f"{described(line)} ends in a backslash")
+                raise InvalidOption("ends in a backslash")
             word = (word or "") + escaped
         elif quote:
             if character == quote:
@@ -342,7 +349,7 @@ def words(line: str) -> list[str]:
         else:
             word = (word or "") + character
     if quote:
-        raise InvalidOption(f"{described(line)} has a {quote} that is not closed")
+        raise InvalidOption(f"has a {quote} that is not closed")
     return [*found, word] if word is not None else found
 
 

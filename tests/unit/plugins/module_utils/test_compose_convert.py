@@ -101,6 +101,37 @@ def test_a_file_that_was_not_read_is_no_empty_one() -> None:
         convert(document, STACK, {})
 
 
+def test_all_that_is_wrong_is_told() -> None:
+    document = {
+        "services": {
+            "a": {
+                "image": "APP",
+                "volumes": [{"type": "tmpfs", "target": "/t"}] * 2,
+                "deploy": {"mode": "none"},
+            },
+            "b": {"image": "APP", "volumes": [{"type": "tmpfs", "target": "/t"}] * 2},
+            "c": {"image": "app", "ports": [{"target": 80, "published": 80}]},
+            "d": {"image": "app", "ports": [{"target": 80, "published": 80}]},
+            "e": {"image": "app", "networks": {"bad": None}},
+        },
+        "networks": {"bad": {"name": "host"}},
+        "secrets": {"none": {}},
+        "configs": {"large": {"content": "x" * 2_000_000}, "none": {"content": ""}},
+    }
+    with pytest.raises(InvalidOption) as refused:
+        convert(document, STACK, {})
+    assert [error.partition(": ")[0] for error in str(refused.value).split("; ")] == [
+        "services.a.deploy.mode",
+        "services.b.image",
+        "services.b.volumes.1",
+        "services",
+        "networks.bad",
+        "secrets.none",
+        "configs.large",
+        "configs.none",
+    ]
+
+
 @pytest.mark.parametrize(("kind", "size"), [("secrets", 512_000), ("configs", 1_024_000)])
 def test_what_is_too_large_is_refused_before_the_engine_does(kind: str, size: int) -> None:
     document = {**service(), kind: {"big": {"file": "/big"}}}

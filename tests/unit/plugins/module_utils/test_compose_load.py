@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._convert import convert
 from ansible_collections.shoal.swarm.plugins.module_utils._compose._load import (
     Loaded,
     Source,
@@ -19,7 +21,9 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._load import 
     files_wanted,
     load,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._compose._stack import packed
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.plugin_utils._compose_yaml import parse
 from ansible_collections.shoal.swarm.tests.unit.compose_cases import (
     ENVIRONMENT,
     FOLDER,
@@ -93,10 +97,10 @@ def test_files_wanted() -> None:
     assert sorted(wanted, key=lambda file: file.path) == [
         WantedFile("/d/a.env", "one.yml: services.web.env_file"),
         WantedFile("/d/b.env", "two.yml: services.db.env_file"),
-        WantedFile("/d/other.txt", "secrets.replaced.file"),
-        WantedFile("/d/s.txt", "secrets.s.file"),
+        WantedFile("/d/other.txt", "two.yml: secrets.replaced.file"),
+        WantedFile("/d/s.txt", "one.yml: secrets.s.file"),
         WantedFile("/d/sub/a.env", "two.yml: services.web.env_file"),
-        WantedFile("/etc/c", "configs.c.file"),
+        WantedFile("/etc/c", "one.yml: configs.c.file"),
     ]
 
 
@@ -104,6 +108,15 @@ def test_a_file_that_may_be_missing() -> None:
     body = {"services": {"web": {"env_file": [{"path": "a.env", "required": False}]}}}
     wanted = files_wanted([Source("one.yml", body)], {}, "/d")
     assert wanted == [WantedFile("/d/a.env", "one.yml: services.web.env_file", required=False)]
+
+
+def test_a_service_that_is_left_out_needs_no_file() -> None:
+    body = {"services": {"web": {"env_file": "a.env", "profiles": ["p"]}}}
+    source = Source("one.yml", body)
+    assert files_wanted([source], {}, "/d") == []
+    assert [file.path for file in files_wanted([source], {"COMPOSE_PROFILES": "p"}, "/d")] == [
+        "/d/a.env"
+    ]
 
 
 def test_what_is_wrong_is_said_before_files_are_read() -> None:
@@ -133,6 +146,40 @@ def test_many_errors_are_cut() -> None:
     body = {f"key{number}": 1 for number in range(50)}
     with pytest.raises(InvalidOption, match="and 30 more"):
         load([Source("one.yml", body)], {}, "/d", {})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "s3cr3t",
+        ["s3cr3t"],
+        {"secrets": {"key": "s3cr3t"}},
+        {"secrets": "s3cr3t"},
+        {"secrets": {"key": {"content": "s3cr3t"}}},
+        {"configs": {"site": {"content": "s3cr3t $! and ${A"}}},
+        {"configs": {"site": {"content": "s3cr3t $A-b"}}},
+        {"configs": {"site": {"content": "${A!s3cr3t}"}}},
+        {"configs": {"site": {"content": ["s3cr3t"]}}},
+        {"configs": {"site": {"content": {"a": "s3cr3t"}}}},
+        {"configs": {"site": {"content": b"s3cr3t"}}},
+        {"configs": {"site": {"content": "s3cr3t", "file": "a"}}},
+        {"services": {"web": {"environment": ["KEY=s3cr3t", "KEY=s3cr3t"]}}},
+        {"services": {"web": {"environment": ["=s3cr3t"]}}},
+        {"services": {"web": {"environment": "KEY=s3cr3t"}}},
+        {"services": {"web": {"environment": {"KEY": ["s3cr3t"]}}}},
+        {"services": {"web": {"environment": {"KEY": "s3cr3t$"}}}},
+        {"services": {"web": {"labels": "s3cr3t"}}},
+        {"services": {"web": {"command": "run --key 's3cr3t"}}},
+        {"services": {"web": {"command": "run --key s3cr3t\\"}}},
+        {"services": {"web": "s3cr3t"}},
+        {"services": "s3cr3t"},
+    ],
+    ids=repr,
+)
+def test_no_content_is_told(body: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"^one\.yml") as caught:
+        load([Source("one.yml", body)], {"A": "a"}, "/d", {})
+    assert "s3cr3t" not in str(caught.value)
 
 
 # Documents made at random: never anything but our own errors, and those with a place
@@ -216,13 +263,88 @@ def _mutated(value: Any, chance: random.Random, keys: list[str]) -> Any:
 def test_random_documents_load_or_are_refused(seed: int) -> None:
     chance = random.Random(seed)
     keys = _keys()
-    errors = []
+    errors, documents = [], []
     for case in CASES:
         sources = [Source(s.file, _mutated(s.body, chance, keys)) for s in sources_of(case)]
         try:
-            load(sources, ENVIRONMENT, FOLDER, files_of(case))
+            loaded = load(sources, ENVIRONMENT, FOLDER, files_of(case))
             files_wanted(sources, ENVIRONMENT, FOLDER)
         except InvalidOption as error:
             errors.append(str(error))
-    assert 0 < len(errors) < len(CASES)
+            continue
+        documents.append(loaded.document)
+    assert errors
+    assert documents
     assert all("compose" in error for error in errors)
+    _convert_or_refuse(documents)
+
+
+def _convert_or_refuse(documents: list[dict[str, Any]]) -> None:
+    converted, refused = 0, []
+    for document in documents:
+        # Most of them say what they are about, and have no image.
+        services = {
+            name: {"image": "app:1", **service} for name, service in document["services"].items()
+        }
+        try:
+            packed(convert({**document, "services": services}, "shop", {f"{FOLDER}/a": b"a"}))
+            converted += 1
+        except InvalidOption as error:
+            refused.append(str(error))
+    assert converted
+    for why in refused:
+        assert why.startswith(("services", "networks.", "secrets.", "configs.")), why
+
+
+CHARACTERS = "\n\n  \t:::---{}[],,#&*!|>'\"%@`$<~?\\ax0.\u00e9\x00\u2028"
+PIECES = [
+    "<<: *a",
+    "&a ",
+    "*a",
+    "{{ a }}",
+    "? ",
+    "!!set ",
+    "!!bool ",
+    "!!int ",
+    "!!float ",
+    "!!timestamp ",
+    "!!binary ",
+    "!!omap ",
+    "!!null ",
+    "!a ",
+    "\n---\n",
+    "\ufeff",
+]
+
+
+def _mutated_text(text: str, chance: random.Random) -> str:
+    """YAML with some of its characters exchanged, added, moved or taken away."""
+    for _change in range(chance.randint(1, 4)):
+        start = chance.randrange(len(text) + 1)
+        end = start + chance.choice([0, 0, 0, 1, 1, 8])
+        pieces = [chance.choice(CHARACTERS), chance.choice(PIECES), text[end : end + 20], ""]
+        text = text[:start] + chance.choice(pieces) + text[end:]
+    return text
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_files_are_read_or_refused(seed: int) -> None:
+    chance = random.Random(seed)
+    unread, refused, loaded = [], [], []
+    for case in CASES:
+        body = sources_of(case)[0].body
+        text = yaml.safe_dump(body, default_flow_style=chance.choice([True, False, None]))
+        try:
+            source = Source("compose.yml", parse(_mutated_text(text, chance), "compose.yml"))
+        except InvalidOption as error:
+            unread.append(str(error))
+            continue
+        try:
+            loaded.append(load([source], ENVIRONMENT, FOLDER, files_of(case)).document)
+        except InvalidOption as error:
+            refused.append(str(error))
+    assert unread
+    assert loaded
+    assert refused
+    assert all(error.startswith("compose.yml: ") for error in unread + refused)
+    _convert_or_refuse(loaded)

@@ -64,7 +64,7 @@ class ActionModule(ActionBase):
         return result
 
     def _made(
-        self, given: Document, name: str | None, task_vars: Document
+        self, given: Document, name: object, task_vars: Document
     ) -> tuple[Document, tuple[str, ...]]:
         """What the module needs to know of the compose files, and what the user has to be told."""
         options = _validated(given)
@@ -78,7 +78,8 @@ class ActionModule(ActionBase):
             elif wanted.required:
                 raise InvalidOption(f"{wanted.where}: there is no file {wanted.path}")
         loaded = load(sources, environment, folder, files, options["strict"])
-        name = name or loaded.name
+        # As the module has it, which makes a text of the number that YAML made of it.
+        name = loaded.name if name in (None, "") else str(name)
         if not name:
             raise InvalidOption("name is needed: as an option, or at the top of the compose file")
         stack = convert(loaded.document, name, files)

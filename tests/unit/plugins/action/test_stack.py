@@ -116,6 +116,14 @@ def test_a_mapping_alone_is_a_stack_and_may_name_it(controller: Controller) -> N
     assert "name is needed" in controller.refused(compose=WEB)
 
 
+@pytest.mark.parametrize("name", [123, 0])
+def test_a_name_that_yaml_takes_for_a_number_is_a_text(controller: Controller, name: int) -> None:
+    stack = controller.stack(name=name, compose=WEB)
+    assert stack.name == controller.executed[0]["name"] == str(name)
+    (spec,) = stack.services.values()
+    assert spec["Labels"]["com.docker.stack.namespace"] == str(name)
+
+
 def test_variables_come_from_the_environment_and_from_env_over_it(controller: Controller) -> None:
     compose = {"services": {"web": {"image": "${NAME}:${TAG}"}}}
     environment: list[dict[str, Any]] = [{"NAME": "one", "TAG": 1}, {"NAME": "two"}]

@@ -105,6 +105,8 @@ def watch(
         waited = result.pop(WATCHED, None)
         if waited is None:
             return {**result, **_warnings(first, result)}
+        # What goes back after its time is over gets the same time once more.
+        deadline = max(deadline, clock.now() + waited["remaining"])
         view = _view(waited)
     show(view)
     written = {name: first[name] for name in OF_THE_FIRST if name in first}

@@ -111,6 +111,13 @@ def test_when_the_time_is_over_the_module_is_asked_to_say_why() -> None:
     assert [state.get("remaining") for state in target.asked] == [None, 7, 2, 0]
 
 
+def test_what_goes_back_when_the_time_is_over_has_the_same_time_once_more() -> None:
+    failure = {"failed": True, "msg": "rolled back"}
+    target = Target(answer(ONE, 7), answer(ONE, 2), answer(TWO, 7), answer(TWO, 2), failure)
+    assert target.watch() == failure
+    assert [state.get("remaining") for state in target.asked] == [None, 7, 2, 7, 2]
+
+
 def test_a_failure_ends_it() -> None:
     failure = {"failed": True, "changed": False, "msg": "the update was paused"}
     target = Target(answer(ONE, changed=True), failure)

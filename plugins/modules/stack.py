@@ -83,6 +83,8 @@ options:
       - Remove what belongs to the stack and is not in the compose file any more. The services are
         removed when all others run, but those that hold a port that another one needs at once;
         after that the networks, secrets and configs that nothing uses.
+      - Secrets and configs that a service would be rolled back to stay until it is changed again,
+        unless O(keep_versions) is 0.
     type: bool
     default: false
   resolve_image:
@@ -125,7 +127,8 @@ options:
   keep_versions:
     description:
       - How many old versions of each secret and config stay beside the one in use, so that a
-        service can be rolled back to what it had. Versions that a service uses always stay.
+        service can be rolled back to what it had. Versions that a service uses always stay, and
+        those that it would be rolled back to unless this is 0.
     type: int
     default: 1
   adopt_secrets:
@@ -140,11 +143,13 @@ options:
     default: verify
   rollback_on_failure:
     description:
-      - Where the wait fails, return each service that this task has changed to the spec that it had
-        before, remove those that it has created, and wait until the stack runs so. The task fails
-        nevertheless.
-      - A service that O(prune) had to remove because another one needed its port is not brought
-        back.
+      - Where a write or the wait fails, return each service that this task has changed to the spec
+        that it had before, remove those that it has created, and wait for up to O(wait_timeout)
+        until the stack runs so. The task fails nevertheless, with the reason for the first failure.
+      - Where the engine cannot be reached any more, all stays as it is. So does a service that
+        somebody else has changed meanwhile. One that O(prune) had to remove because another one
+        needed its port is not brought back. A job runs once more, as it was before.
+      - Needs O(wait).
     type: bool
     default: false
   on_rollback:

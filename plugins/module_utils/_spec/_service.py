@@ -362,11 +362,11 @@ def monitor_seconds(spec: Mapping[str, Any]) -> float:
 
 
 def references(spec: Mapping[str, Any]) -> set[str]:
-    """The IDs of the networks, secrets and configs that a stored spec names."""
+    """The IDs of the networks, secrets and configs that a spec names, if they have one yet."""
     task = spec.get("TaskTemplate") or {}
     container = task.get("ContainerSpec") or {}
     return {
         *(network["Target"] for network in (task.get("Networks") or spec.get("Networks") or [])),
-        *(reference["SecretID"] for reference in container.get("Secrets") or []),
-        *(reference["ConfigID"] for reference in container.get("Configs") or []),
+        *(r["SecretID"] for r in container.get("Secrets") or [] if "SecretID" in r),
+        *(r["ConfigID"] for r in container.get("Configs") or [] if "ConfigID" in r),
     }

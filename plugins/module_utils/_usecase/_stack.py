@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +25,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     InvalidOption,
     NameTaken,
     NotConverged,
+    SwarmError,
+    Unreachable,
     tells_absence,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._image import image
@@ -51,6 +53,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     Outcome,
     Run,
     at_once,
+    first_look,
+    patiently,
     reconcile,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import (
@@ -67,9 +71,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan i
     Seen,
     attached,
     decide,
+    decide_back,
     decide_clean_up,
     decide_end,
     decide_end_of_the_rest,
+    foreseen,
     stack_of,
     written_image,
 )
@@ -102,14 +108,27 @@ def ensure(
     """Carry out the task; the outcome and the facts that it returns."""
     params = _settled(params)
     deed = _deed(engine, params, run)
-    before = deed.observe()
-    outcome = reconcile(engine, deed.observe, deed.first, run, deed.operations, before)
-    then = before if run.check_mode else outcome.observed
+    before = first_look(deed.observe, run.clock)
+
+    def written(after: Seen) -> dict[str, Any]:
+        return _written(before, after, params["name"])
+
+    try:
+        outcome = reconcile(engine, deed.observe, deed.first, run, deed.operations, before)
+    except Unreachable:
+        # Nor could it be told to go back.
+        raise
+    except SwarmError as failure:
+        if run.check_mode or deed.stack is None or not params["rollback_on_failure"]:
+            raise
+        subject = _go_back(engine, run, deed.stack, failure, written)
+        outcome = Outcome((), (), before, False)
+        return _finished(engine, params, run, deed, outcome, subject)
+    then = foreseen(before, outcome.actions) if run.check_mode else outcome.observed
     outcome = replace(outcome, actions=(*outcome.actions, *deed.last(then).actions))
     if run.check_mode:
         return outcome, facts(params["name"], before)
-    subject = _written(before, outcome.observed, params["name"])
-    return _finished(engine, params, run, deed, outcome, subject)
+    return _finished(engine, params, run, deed, outcome, written(outcome.observed))
 
 
 def wait_on(
@@ -129,6 +148,11 @@ def _settled(params: Mapping[str, Any]) -> dict[str, Any]:
         settled["wait"] = not settled["detach"]
     if settled["keep_versions"] < 0:
         raise InvalidOption("keep_versions is a number from 0 on")
+    if settled["state"] == PRESENT and settled["rollback_on_failure"] and not settled["wait"]:
+        raise InvalidOption(
+            "rollback_on_failure needs wait: without it the task ends before there is anything to "
+            "go back for"
+        )
     return settled
 
 
@@ -379,11 +403,18 @@ class _Writer:
 
 
 def _written(before: Seen, after: Seen, name: str) -> dict[str, Any]:
-    """What the wait has to know of the deploy: which services it has made, and which changed."""
+    """What the wait has to know of the deploy: which services it has made, and which changed.
+
+    Of those it has the fingerprints of the specs from before, by which the way back is found.
+    """
     old, new = before.services_of(name), after.services_of(name)
     return {
         "created": [called for called in new if called not in old],
-        "updated": [c for c in new if c in old and old[c]["Spec"] != new[c]["Spec"]],
+        "updated": {
+            called: fingerprint(old[called]["Spec"])
+            for called in new
+            if called in old and old[called]["Spec"] != new[called]["Spec"]
+        },
         "left_as": _left_as(new),
     }
 
@@ -410,7 +441,7 @@ def _finished(
             waited = _converged(engine, params, run, deed.stack, subject)
         if not waited.done:
             return replace(outcome, waited=waited), {}
-    seen = deed.look()
+    seen = patiently(deed.look, run.clock)
     if waited and deed.stack:
         _refuse_foreign_change(deed, params, seen, subject)
     last = reconcile(engine, deed.look, deed.last, run, deed.operations, seen)
@@ -422,12 +453,11 @@ def _converged(
 ) -> Waited:
     """Wait for all services; with rollback_on_failure also for what they go back to."""
     failed = subject.get("failure")
-    gone = subject["created"] if failed else ()
     try:
         waited = wait_for_stack(
             engine,
             stack.name,
-            [name for name in stack.services if name not in gone],
+            subject["stay"] if failed else list(stack.services),
             params["wait_timeout"],
             run,
             {*subject["created"], *subject["updated"]},
@@ -438,8 +468,8 @@ def _converged(
             raise NotConverged(f"{failed}; and that has not come about: {failure}") from failure
         if not params["rollback_on_failure"]:
             raise
-        told = _roll_back(engine, stack.name, subject)
-        subject = {**subject, "failure": f"{failure}; rolled back: {told}"}
+        deployed = subject
+        subject = _go_back(engine, run, stack, failure, lambda _seen: deployed)
         run = replace(run, watch=Watch(subject=subject) if run.watch else None)
         return _converged(engine, params, run, stack, subject)
     if failed and waited.done:
@@ -447,26 +477,51 @@ def _converged(
     return replace(waited, subject=subject)
 
 
-def _roll_back(engine: Engine, stack: str, subject: Mapping[str, Any]) -> str:
-    """Return the services to what ran before this task, and tell what was done."""
-    there = {s["Spec"]["Name"]: s for s in engine.services() if stack_of(s["Spec"]) == stack}
+def _go_back(
+    engine: Engine,
+    run: Run,
+    stack: Stack,
+    failure: SwarmError,
+    written: Callable[[Seen], Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return the services to what ran before this task; what the wait for that has to know.
 
-    def back(name: str) -> None:
-        service = there[name]
-        is_back = (service.get("UpdateStatus") or {}).get("State") in ROLLBACKS
-        if service.get("PreviousSpec") and not is_back:
-            engine.service_rollback(service["ID"], service["Version"]["Index"], service["Spec"])
+    Whatever comes of it, the reason for the failure is told first.
+    """
 
-    def remove(name: str) -> None:
-        engine.service_remove(there[name]["ID"])
+    def look() -> Seen:
+        return _everything(engine)
 
-    updated = [name for name in subject["updated"] if name in there]
-    created = [name for name in subject["created"] if name in there]
-    at_once(back, updated)
-    at_once(remove, created)
-    told = [f"{name} is what it was" for name in updated]
-    told += [f"{name}, which was not there before, is removed" for name in created]
-    return ", ".join(told) or "nothing had been changed"
+    def decide_now(seen: Seen) -> Plan:
+        return decide_back(seen, stack.name, subject["created"], subject["updated"])
+
+    try:
+        seen = patiently(look, run.clock)
+        subject = written(seen)
+        outcome = reconcile(engine, look, decide_now, run, first=seen)
+    except SwarmError as error:
+        raise NotConverged(f"{failure}; going back has failed as well: {error}") from failure
+    if not subject["created"] and not subject["updated"]:
+        raise failure
+    there = outcome.observed.services_of(stack.name)
+    told = ", ".join(_told(there, subject))
+    return {
+        **subject,
+        "failure": f"{failure}; rolled back: {told}",
+        "stay": [name for name in stack.services if name in there],
+    }
+
+
+def _told(there: Mapping[str, Mapping[str, Any]], subject: Mapping[str, Any]) -> Iterator[str]:
+    for name, before in subject["updated"].items():
+        if name not in there:
+            yield f"{name} is gone, as somebody else has removed it"
+        elif fingerprint(there[name]["Spec"]) == before:
+            yield f"{name} is what it was"
+        else:
+            yield f"{name} stays as somebody else has changed it"
+    for name in subject["created"]:
+        yield f"{name}, which was not there before, is removed"
 
 
 def _refuse_foreign_change(

@@ -48,6 +48,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     stored,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._image import Pinned
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import fingerprint
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
     ASSUME_SAME,
     VERSION_OF,
@@ -125,7 +126,8 @@ def decide(seen: Seen, stack: Stack, params: Mapping[str, Any]) -> Plan:
     in_the_way = [
         service for service in surplus.values() if _shared_ports(service["Spec"], stack.services)
     ]
-    services = _in_order(_services(seen, stack, targets), seen, stack)
+    there = seen.services_of(stack.name)
+    services = _in_order(_services(seen, stack, targets), there, stack.services)
     warnings = [
         *_network_warnings(seen, stack),
         *_assumptions(secrets, params["adopt_secrets"]),
@@ -150,23 +152,49 @@ def decide_clean_up(
     actions = [_removal("service", service, SERVICES) for service in surplus.values()]
     if services_only:
         return Plan(tuple(actions))
+    keep = params["keep_versions"]
+    used = _used(seen, surplus)
+    # Old versions are kept for the way back, and above all those that it leads to.
+    held = used | _used(seen, surplus, "PreviousSpec") if keep else used
     for kind, specs in ((SECRETS, stack.secrets), (CONFIGS, stack.configs)):
-        chosen = _choices(kind, seen, specs)
-        used = _used(kind, seen, stack, chosen, surplus)
         stale = [
             item
-            for choice in chosen.values()
-            for item in outdated(choice, seen.files(kind), params["keep_versions"], used)
+            for choice in _choices(kind, seen, specs).values()
+            for item in outdated(choice, seen.files(kind), keep, held)
         ]
         if params["prune"]:
-            stale += _forgotten(kind, seen, stack, used)
+            stale += _forgotten(kind, seen, stack, held)
         actions += [_removal(kind, item, LEFTOVERS) for item in stale]
     if params["prune"]:
         actions += [
             _removal("network", network, LEFTOVERS)
-            for network in _forgotten_networks(seen, stack, surplus)
+            for network in _forgotten_networks(seen, stack, used)
         ]
     return Plan(tuple(actions))
+
+
+def foreseen(seen: Seen, actions: Iterable[Action]) -> Seen:
+    """What check mode takes for the look after a deploy: its services are updated and removed.
+
+    What the deploy makes is not there: it is in use, and nothing of it is left over.
+    """
+    actions = list(actions)
+    updates = {
+        action.arguments["service_id"]: action.arguments["spec"]
+        for action in actions
+        if action.operation == "service_update"
+    }
+    removed = {
+        action.arguments["service_id"] for action in actions if action.operation == "service_remove"
+    }
+    services = [
+        {**service, "Spec": updates[service["ID"]], "PreviousSpec": service["Spec"]}
+        if service["ID"] in updates
+        else service
+        for service in seen.services
+        if service["ID"] not in removed
+    ]
+    return replace(seen, services=services)
 
 
 def surplus_services(seen: Seen, stack: Stack) -> dict[str, Document]:
@@ -176,6 +204,50 @@ def surplus_services(seen: Seen, stack: Stack) -> dict[str, Document]:
         for name, service in seen.services_of(stack.name).items()
         if name not in stack.services
     }
+
+
+# Going back
+
+
+def decide_back(
+    seen: Seen, stack: str, created: Collection[str], updated: Mapping[str, int]
+) -> Plan:
+    """Remove the services that a deploy has created, and roll back those that it has updated.
+
+    `updated` has the fingerprints of the specs that they had. What has that spec again stays: the
+    swarm may have rolled it back by itself. So does what would go back to another one, as somebody
+    else has changed it since.
+    """
+    there = seen.services_of(stack)
+    show = _shower(seen)
+    previous = {
+        name: there[name]["PreviousSpec"]
+        for name, before in updated.items()
+        if name in there
+        and fingerprint(there[name]["Spec"]) != before
+        and fingerprint(there[name].get("PreviousSpec") or {}) == before
+    }
+    removals = [_removal("service", there[name], SERVICES) for name in created if name in there]
+    rollbacks = (
+        (name, _rollback(name, there[name], *differing(show(there[name]["Spec"]), show(spec))))
+        for name, spec in previous.items()
+    )
+    return Plan((*removals, *_in_order(rollbacks, there, previous)))
+
+
+def _rollback(name: str, service: Document, before: Document, after: Document) -> Action:
+    return Action(
+        f"roll back service {name}",
+        "service_rollback",
+        {
+            "service_id": service["ID"],
+            "version": service["Version"]["Index"],
+            "spec": service["Spec"],
+        },
+        before,
+        after,
+        SERVICES,
+    )
 
 
 # Removing
@@ -501,41 +573,31 @@ def _creation(kind: str, choice: Choice) -> Action:
     )
 
 
-def _used(
-    kind: str, seen: Seen, stack: Stack, choices: Choices, surplus: Mapping[str, Document]
-) -> set[str]:
-    """The IDs that are in use when all services are as they are asked for."""
-    used: set[str] = {target_id for _name, target_id in _chosen(choices).values()}
-    external = stack.external_secrets if kind == SECRETS else stack.external_configs
-    used.update(target_id for _name, target_id in _found(seen.files(kind), external).values())
-    for service in seen.services:
-        name = service["Spec"]["Name"]
-        is_ours = name in stack.services and stack_of(service["Spec"]) == stack.name
-        if not is_ours and name not in surplus:
-            used.update(references(service["Spec"]))
-    return used
+def _used(seen: Seen, surplus: Mapping[str, Document], which: str = "Spec") -> set[str]:
+    """The IDs of what the services that stay use, or would by another of their specs."""
+    return {
+        reference
+        for service in seen.services
+        if service["Spec"]["Name"] not in surplus
+        for reference in references(service.get(which) or {})
+    }
 
 
 def _forgotten(kind: str, seen: Seen, stack: Stack, used: Collection[str]) -> list[Document]:
     """The stack's secrets or configs that its file does not have any more, in no version."""
     specs = stack.secrets if kind == SECRETS else stack.configs
+    external = stack.external_secrets if kind == SECRETS else stack.external_configs
     known = {item["ID"] for name in specs for item in versions(name, seen.files(kind))}
     return [
         item
         for item in seen.files(kind)
-        if stack_of(item["Spec"]) == stack.name and item["ID"] not in {*known, *used}
+        if stack_of(item["Spec"]) == stack.name
+        and item["Spec"]["Name"] not in external
+        and item["ID"] not in {*known, *used}
     ]
 
 
-def _forgotten_networks(
-    seen: Seen, stack: Stack, surplus: Mapping[str, Document]
-) -> list[Document]:
-    used = {
-        reference
-        for service in seen.services
-        if service["Spec"]["Name"] not in surplus and service["Spec"]["Name"] not in stack.services
-        for reference in references(service["Spec"])
-    }
+def _forgotten_networks(seen: Seen, stack: Stack, used: Collection[str]) -> list[Document]:
     return [
         network
         for network in seen.networks
@@ -589,13 +651,19 @@ def _services(seen: Seen, stack: Stack, targets: _Targets) -> Iterator[tuple[str
         yield name, action
 
 
-def _in_order(actions: Iterable[tuple[str, Action]], seen: Seen, stack: Stack) -> Iterator[Action]:
-    """All at once, and after them those that take over a port that one of them gives up."""
+def _in_order(
+    actions: Iterable[tuple[str, Action]],
+    there: Mapping[str, Document],
+    wanted: Mapping[str, Document],
+) -> Iterator[Action]:
+    """All at once, and after them those that take over a port that one of them gives up.
+
+    By the names of services: what there is of the stack, and the specs that the actions give them.
+    """
     late = []
-    there = {name: service["Spec"] for name, service in seen.services_of(stack.name).items()}
     for name, action in actions:
-        others = {other: spec for other, spec in there.items() if other != name}
-        if _shared_ports(stack.services[name], others):
+        others = {other: service["Spec"] for other, service in there.items() if other != name}
+        if _shared_ports(wanted[name], others):
             late.append(replace(action, group=HEIRS))
         else:
             yield action

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -28,7 +30,9 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack import
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import Seen
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import DIGEST
-from ansible_collections.shoal.swarm.plugins.module_utils._wait import Watch
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import WATCHED, Watch
+from ansible_collections.shoal.swarm.plugins.plugin_utils._watch import watch
+from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending
 from ansible_collections.shoal.swarm.tests.unit.memory_store import Refusal
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
     Daemon,
@@ -38,6 +42,7 @@ from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
     conflict,
     leader_lost,
     leader_lost_committed,
+    meanwhile,
     request_lost,
 )
 from ansible_collections.shoal.swarm.tests.unit.modules_under_test import params
@@ -213,6 +218,78 @@ def test_changed_content_is_a_new_version_and_the_service_moves_to_it(host: Daem
     assert facts["secrets"] == ["shop_key_v2", "shop_key_v3"]
 
 
+def site(content: str, **more: Any) -> Document:
+    return shop(configs={"site": {"content": content, **more}})
+
+
+def roll_back(host: Daemon, name: str) -> None:
+    service = next(s for s in host.engine.services() if s["Spec"]["Name"] == name)
+    host.engine.service_rollback(service["ID"], service["Version"]["Index"], service["Spec"])
+
+
+def checked_and_done(host: Daemon, compose: Document, **given: Any) -> list[str]:
+    """What is done, which is what was told in check mode."""
+    planned, _facts = deploy(host, compose, check_mode=True, **given)
+    done, _facts = deploy(host, compose, **given)
+    assert summaries(planned) == summaries(done)
+    return summaries(done)
+
+
+def test_what_a_service_would_roll_back_to_stays(host: Daemon) -> None:
+    for content in "ABA":
+        deploy(host, site(content))
+    assert checked_and_done(host, site("C")) == [
+        "create config shop_site_v3",
+        "update service shop_web",
+    ]
+    assert not deploy(host, site("C"))[0].changed
+    roll_back(host, "shop_web")
+    (config,) = spec(host, "shop_web")["TaskTemplate"]["ContainerSpec"]["Configs"]
+    assert config["ConfigID"] in {config["ID"] for config in host.engine.configs()}
+    # Nobody returns to the one that was before that.
+    assert checked_and_done(host, site("D")) == [
+        "create config shop_site_v4",
+        "update service shop_web",
+        "remove config shop_site_v2",
+    ]
+
+
+def test_without_old_versions_there_is_no_way_back(host: Daemon) -> None:
+    deploy(host, site("A"))
+    assert checked_and_done(host, site("B"), keep_versions=0) == [
+        "create config shop_site_v2",
+        "update service shop_web",
+        "remove config shop_site",
+    ]
+
+
+def test_prune_leaves_what_a_service_would_roll_back_to(host: Daemon) -> None:
+    deploy(host, site("A", name="site_A"))
+    renamed = site("B", name="site_B")
+    assert checked_and_done(host, renamed, prune=True) == [
+        "create config site_B",
+        "update service shop_web",
+    ]
+    assert not checked_and_done(host, renamed, prune=True)
+    renamed["services"]["web"]["image"] = "web:2"
+    assert checked_and_done(host, renamed, prune=True) == [
+        "update service shop_web",
+        "remove config site_A",
+    ]
+
+
+def test_a_rollback_that_is_accepted_keeps_what_it_went_back_to(host: Daemon) -> None:
+    careful = site("A")
+    careful["services"]["web"]["deploy"]["update_config"] = {"failure_action": "rollback"}
+    deploy(host, careful)
+    broken = {**careful, **worse(host), "configs": {"site": {"content": "B"}}}
+    broken["services"]["web"]["deploy"] = careful["services"]["web"]["deploy"]
+    del broken["services"]["new"]
+    _outcome, facts = deploy(host, broken, on_rollback="accept", keep_versions=0, prune=True)
+    assert facts["configs"] == ["shop_site", "shop_site_v2"]
+    assert everything(host)["services"] == {"shop_db": "db:2", "shop_web": "web:1"}
+
+
 def test_nothing_tells_what_secrets_and_configs_hold(host: Daemon) -> None:
     told = []
     for key, content in (("first-key", "first-content"), ("second-key", "second-content")):
@@ -262,9 +339,11 @@ def test_prune_frees_a_port_before_another_service_takes_it(host: Daemon) -> Non
     renamed["services"]["frontend"] = renamed["services"].pop("web")
     with pytest.raises(InvalidOption, match="80/tcp, which service shop_web has: remove it with"):
         deploy(host, renamed)
-    outcome, facts = deploy(host, renamed, prune=True)
-    assert summaries(outcome) == ["remove service shop_web", "create service shop_frontend"]
-    assert [service["name"] for service in facts["services"]] == ["shop_db", "shop_frontend"]
+    assert checked_and_done(host, renamed, prune=True) == [
+        "remove service shop_web",
+        "create service shop_frontend",
+    ]
+    assert list(everything(host)["services"]) == ["shop_db", "shop_frontend"]
 
 
 def test_a_port_goes_from_one_service_to_another(host: Daemon) -> None:
@@ -376,19 +455,151 @@ def test_a_service_that_cannot_run_is_named_with_its_reason(host: Daemon) -> Non
 def test_a_failed_deploy_returns_to_what_ran_before(host: Daemon) -> None:
     deploy(host, shop())
     before = spec(host, "shop_web"), spec(host, "shop_db")
-    host.world.broken_images["web:2"] = "No such image: web:2"
-    changed = shop()
-    changed["services"]["web"]["image"] = "web:2"
-    changed["services"]["db"]["image"] = "db:2"
-    changed["services"]["new"] = {"image": "new:1"}
     with pytest.raises(NotConverged) as caught:
-        deploy(host, changed, wait_timeout=60, rollback_on_failure=True)
+        deploy(host, worse(host), wait_timeout=60, rollback_on_failure=True)
     told = str(caught.value)
     assert "shop_db is what it was" in told
     assert "shop_web is what it was" in told
     assert "shop_new, which was not there before, is removed" in told
     assert (spec(host, "shop_web"), spec(host, "shop_db")) == before
     assert not deploy(host, shop())[0].changed
+
+
+def worse(host: Daemon) -> Document:
+    """Of two services another image, of which one cannot run, and a third service."""
+    host.world.broken_images["web:2"] = "No such image: web:2"
+    changed = shop()
+    changed["services"]["web"]["image"] = "web:2"
+    changed["services"]["db"]["image"] = "db:2"
+    changed["services"]["new"] = {"image": "new:1", "networks": ["back"]}
+    return changed
+
+
+# The writes of that deploy, and those of the way back from it.
+DEPLOY, WAY_BACK = range(1, 4), range(4, 7)
+
+
+def test_a_write_that_fails_goes_back_as_well(host: Daemon) -> None:
+    for number in DEPLOY:
+        deploy(host, shop())
+        before = everything(host)
+        host.world.at_write(number, refuse)
+        with pytest.raises(NotConverged) as caught:
+            deploy(host, worse(host), rollback_on_failure=True)
+        assert re.match(
+            r"(create|update) service .* no space left on device; rolled back", str(caught.value)
+        )
+        assert everything(host) == before
+
+
+def test_a_write_that_fails_leaves_what_is_done_where_nobody_goes_back(host: Daemon) -> None:
+    deploy(host, shop())
+    host.world.at_write(2, refuse)
+    with pytest.raises(EngineError, match="no space left on device"):
+        deploy(host, worse(host))
+    assert "shop_new" in everything(host)["services"]
+
+
+def test_where_nothing_has_been_written_the_reason_is_all_that_is_told(host: Daemon) -> None:
+    host.world.at_write(1, refuse)
+    with pytest.raises(EngineError, match=r"no space left on device$"):
+        deploy(host, shop(), rollback_on_failure=True)
+    deploy(host, shop())
+    with pytest.raises(NotConverged, match=r"web:2$"):
+        deploy(host, worse(host), wait_timeout=60)
+    # What fails now was broken before: there is nothing to return to.
+    with pytest.raises(NotConverged, match=r"web:2$"):
+        deploy(host, worse(host), wait_timeout=60, rollback_on_failure=True)
+
+
+@pytest.mark.parametrize("number", WAY_BACK)
+def test_the_reason_is_told_first_where_the_way_back_fails_too(host: Daemon, number: int) -> None:
+    deploy(host, shop())
+    before = everything(host)["services"]
+    host.world.at_write(number, refuse)
+    with pytest.raises(NotConverged) as caught:
+        deploy(host, worse(host), wait_timeout=60, rollback_on_failure=True)
+    reason, _going, failure = str(caught.value).partition("; going back has failed as well: ")
+    assert "No such image: web:2" in reason
+    assert "no space left on device" in failure
+    # What was not refused is done all the same.
+    left = everything(host)["services"]
+    assert sum(left.get(name) != before.get(name) for name in {*left, *before}) == 1
+
+
+def change_db(host: Daemon) -> None:
+    service = next(s for s in host.engine.services() if s["Spec"]["Name"] == "shop_db")
+    body = json.loads(json.dumps(service["Spec"]))
+    body["TaskTemplate"]["ContainerSpec"]["Image"] = "db:9"
+    host.engine.service_update(service["ID"], service["Version"]["Index"], body)
+
+
+def test_what_somebody_else_has_changed_is_not_returned(host: Daemon) -> None:
+    deploy(host, shop())
+    host.world.at_write(WAY_BACK[0], meanwhile(change_db))
+    with pytest.raises(NotConverged) as caught:
+        deploy(host, worse(host), wait_timeout=60, rollback_on_failure=True)
+    assert "shop_db stays as somebody else has changed it" in str(caught.value)
+    assert everything(host)["services"] == {"shop_db": "db:9", "shop_web": "web:1"}
+
+
+def test_a_port_goes_back_to_who_had_it(host: Daemon) -> None:
+    deploy(host, shop())
+    before = spec(host, "shop_web")
+    moved = shop()
+    ports = moved["services"]["web"].pop("ports")
+    moved["services"]["a"] = {"image": "a:1", "ports": ports, "networks": ["front"]}
+    host.world.broken_images["a:1"] = "No such image: a:1"
+    host.world.writes.clear()
+    with pytest.raises(NotConverged):
+        deploy(host, moved, wait_timeout=60, rollback_on_failure=True)
+    assert [method for _host, method, _path in writes(host)] == ["POST", "POST", "DELETE", "POST"]
+    assert spec(host, "shop_web") == before
+
+
+@pytest.mark.parametrize("number", range(5, 9))
+def test_a_job_goes_back_once(host: Daemon, number: int) -> None:
+    """Its status does not say that it has gone back, and again would be the newer one."""
+    base = shop()
+    base["services"]["job"] = {"image": "job:1", "deploy": {"mode": "replicated-job"}}
+    host.world.endings.update({"job:1": Ending(), "job:2": Ending()})
+    deploy(host, base)
+    before = everything(host)
+    changed = worse(host)
+    changed["services"]["job"] = {**base["services"]["job"], "image": "job:2"}
+    host.world.at_write(number, answer_lost)
+    with pytest.raises(NotConverged, match="shop_job is what it was"):
+        deploy(host, changed, wait_timeout=60, rollback_on_failure=True)
+    assert everything(host) == before
+
+
+def test_to_go_back_somebody_has_to_wait(host: Daemon) -> None:
+    for option, value in (("wait", False), ("detach", True)):
+        given: Document = {option: value, "rollback_on_failure": True}
+        with pytest.raises(InvalidOption, match="rollback_on_failure needs wait"):
+            deploy(host, shop(), **given)
+    assert not writes(host)
+    remove(host, rollback_on_failure=True, wait=False)
+
+
+def test_a_watched_deploy_goes_back_in_slices(host: Daemon) -> None:
+    deploy(host, shop())
+    before = everything(host)
+    given = {"name": "shop", "wait_timeout": 20, "rollback_on_failure": True}
+    options = params("stack", {**given, "objects": objects(worse(host))})
+    host.world.delays.task = 15
+
+    def execute(state: Document) -> Document:
+        use_case = wait_on if state else ensure
+        watch = Watch(**state)
+        outcome, _facts = use_case(host.engine, options, Run(clock=host.world.clock, watch=watch))
+        assert outcome.waited
+        return {WATCHED: {**asdict(outcome.waited), "shown": None, "view": []}}
+
+    with pytest.raises(NotConverged) as caught:
+        watch(execute, lambda _view: None, host.world.clock)
+    assert "that has not come about" not in str(caught.value)
+    assert everything(host) == before
 
 
 def test_a_watched_deploy_ends_in_slices(host: Daemon) -> None:
@@ -413,13 +624,7 @@ def test_a_watched_deploy_ends_in_slices(host: Daemon) -> None:
 def test_somebody_else_changes_a_service_during_the_wait(host: Daemon) -> None:
     host.world.delays.task = 30
 
-    def interfere() -> None:
-        service = next(s for s in host.engine.services() if s["Spec"]["Name"] == "shop_db")
-        body = json.loads(json.dumps(service["Spec"]))
-        body["TaskTemplate"]["ContainerSpec"]["Image"] = "db:9"
-        host.engine.service_update(service["ID"], service["Version"]["Index"], body)
-
-    host.world.schedule(10, interfere)
+    host.world.schedule(10, lambda: change_db(host))
     with pytest.raises(NotConverged, match=r"somebody else .* update service shop_db"):
         deploy(host, shop())
 
@@ -500,6 +705,11 @@ def test_a_moved_tag_is_rolled_out_and_a_silent_registry_changes_nothing(host: D
 
 # What breaks on the way
 
+
+def refuse(_daemon: Daemon, _perform: Callable[[], Any]) -> Any:
+    raise Refusal(500, "no space left on device")
+
+
 FAULTS = [answer_lost, conflict, leader_lost, leader_lost_committed, request_lost]
 every_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 
@@ -553,11 +763,29 @@ def test_a_fault_at_any_write_of_a_rotation(host: Daemon, fault: Fault, number: 
     assert not deploy(host, changed, keep_versions=0)[0].changed
 
 
+@every_fault
+@pytest.mark.parametrize("number", WAY_BACK)
+def test_a_fault_at_any_write_of_the_way_back(host: Daemon, fault: Fault, number: int) -> None:
+    deploy(host, shop())
+    before = everything(host)
+    host.world.at_write(number, fault)
+    with pytest.raises(NotConverged) as caught:
+        deploy(host, worse(host), wait_timeout=60, rollback_on_failure=True)
+    reason, _rolled, told = str(caught.value).partition("; rolled back: ")
+    assert "No such image: web:2" in reason
+    assert told.split(", ") == [
+        "shop_web is what it was",
+        "shop_db is what it was",
+        "shop_new",
+        "which was not there before",
+        "is removed",
+    ]
+    assert everything(host) == before
+    assert not deploy(host, shop())[0].changed
+
+
 @pytest.mark.parametrize("number", range(1, 7))
 def test_what_was_broken_off_is_finished_by_the_next_run(host: Daemon, number: int) -> None:
-    def refuse(_daemon: Daemon, _perform: Callable[[], Any]) -> Any:
-        raise Refusal(500, "no space left on device")
-
     host.world.at_write(number, refuse)
     with pytest.raises(EngineError, match="no space left"):
         deploy(host, shop())

@@ -82,7 +82,12 @@ class ActionModule(ActionBase):
         name = loaded.name if name in (None, "") else str(name)
         if not name:
             raise InvalidOption("name is needed: as an option, or at the top of the compose file")
-        stack = convert(loaded.document, name, files)
+        try:
+            stack = convert(loaded.document, name, files)
+        except InvalidOption as error:
+            # What is wrong may have come of all of them together.
+            together = ", ".join(source.file for source in sources)
+            raise InvalidOption(f"{together}: {error}") from None
         return {"name": name, "objects": packed(stack)}, loaded.warnings
 
     def _variables(self, env: Mapping[Any, Any]) -> dict[str, str]:
@@ -143,9 +148,15 @@ class ActionModule(ActionBase):
     def _slurped(self, path: str, task_vars: Document) -> bytes | None:
         if not os.path.isabs(path):
             raise InvalidOption(f"with remote_src paths are absolute, and {path} is not")
-        answer = self._execute_module(
-            module_name="ansible.builtin.slurp", module_args={"src": path}, task_vars=task_vars
-        )
+        # The connection's own is a copy of the task's, and with -vvv it shows what comes back.
+        connection: Any = self._connection._play_context
+        was_silent, connection.no_log = connection.no_log, True
+        try:
+            answer = self._execute_module(
+                module_name="ansible.builtin.slurp", module_args={"src": path}, task_vars=task_vars
+            )
+        finally:
+            connection.no_log = was_silent
         if not answer.get("failed"):
             return base64.b64decode(answer["content"])
         if "not found" in str(answer.get("msg")):

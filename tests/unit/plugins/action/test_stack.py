@@ -33,6 +33,9 @@ class Controller:
     folder: Path
     target: dict[str, str] = field(default_factory=dict)
     executed: list[dict[str, Any]] = field(default_factory=list)
+    # What the connection is like while a file is read: whether it may show what comes back.
+    connection: Any = None
+    censored: list[bool] = field(default_factory=list)
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -48,9 +51,12 @@ class Controller:
         loader.set_basedir(str(self.folder))
         loader.set_vault_secrets(PASSWORD)
         shell = SimpleNamespace(tmpdir="/tmp", env_prefix=lambda **_variables: "")
-        connection: Any = SimpleNamespace(has_native_async=False, _shell=shell, transport="ssh")
+        # As Ansible has it, the connection's context is another one than the action's.
+        self.connection = SimpleNamespace(
+            has_native_async=False, _shell=shell, transport="ssh", _play_context=PlayContext()
+        )
         action = ActionModule(
-            task, connection, PlayContext(), loader, Templar(loader), shared_loader_obj=None
+            task, self.connection, PlayContext(), loader, Templar(loader), shared_loader_obj=None
         )
         action._execute_module = self.execute  # type: ignore[assignment,method-assign]
         variables = {"inventory_hostname": "node1", "ansible_play_batch": ["node1"]}
@@ -60,6 +66,7 @@ class Controller:
         self, module_args: dict[str, Any], module_name: str = "", **_rest: Any
     ) -> dict[str, Any]:
         if module_name == "ansible.builtin.slurp":
+            self.censored.append(self.connection._play_context.no_log)
             path = module_args["src"]
             if path not in self.target:
                 return {"failed": True, "msg": f"file not found: {path}"}
@@ -170,6 +177,29 @@ def test_with_remote_src_all_files_are_the_targets(controller: Controller) -> No
     )
 
 
+def test_no_connection_shows_what_is_in_the_targets_files(controller: Controller) -> None:
+    controller.target = {"/srv/compose.yml": "services: {web: {image: 'web:1'}}"}
+    controller.act(name="shop", compose=["/srv/compose.yml", "/srv/no.yml"], remote_src=True)
+    assert controller.censored == [True, True]
+    assert not controller.connection._play_context.no_log
+
+
+def test_what_is_wrong_with_all_together_names_the_files(controller: Controller) -> None:
+    controller.write("one.yml", "services: {web: {image: 'web:1'}}")
+    controller.write("two.yml", "services: {web: {volumes: ['data:/data']}, api: {tty: true}}")
+    refused = controller.refused(name="shop", compose=["one.yml", "two.yml"])
+    assert refused.startswith("one.yml, two.yml: services.api: there is no image")
+    assert "; services.web.volumes.0: there is no volume 'data'" in refused
+
+
+def test_a_password_given_as_a_compose_file_is_not_told(controller: Controller) -> None:
+    for content in ("open-barley-one", "{open-barley-one", "*open-barley-one"):
+        controller.write("password.txt", content)
+        refused = controller.refused(name="shop", compose="password.txt")
+        assert refused.startswith("password.txt: ")
+        assert "barley" not in refused
+
+
 def test_removal_reads_no_file(controller: Controller) -> None:
     controller.act(name="shop", state="absent", compose="no.yml")
     assert controller.executed == [{"name": "shop", "state": "absent"}]
@@ -197,4 +227,6 @@ def test_what_is_wrong_is_told_before_the_target_is_asked(
 
 def test_a_file_that_is_not_yaml_is_named(controller: Controller) -> None:
     controller.write("compose.yml", "services: [")
-    assert "compose.yml: is not YAML" in controller.refused(name="shop", compose="compose.yml")
+    assert "compose.yml: line 1, column 12: is not YAML" in controller.refused(
+        name="shop", compose="compose.yml"
+    )

@@ -123,8 +123,9 @@ def test_again_nothing_is_changed(infra: Infra, folder: Path, shop: Stack) -> No
 
 def test_from_elsewhere_it_is_the_same(infra: Infra, folder: Path, shop: Stack) -> None:
     before = shop.snapshot()
-    done = infra.play(str(folder / "others.yml"))
+    done = infra.play(str(folder / "others.yml"), "-vvv")
     assert done.returncode == 0
+    assert leaks(done.output) == set()
     assert shop.snapshot() == before
     for name in ("shop-blue", "shop-green"):
         assert not Stack(shop.engine, name).exists

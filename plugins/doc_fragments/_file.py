@@ -36,7 +36,8 @@ options:
     description:
       - All the labels that it shall have; V({}) removes them. Values become text.
       - Where the option is not given, labels stay as they are, also in a new version. Those of its
-        stack always do.
+        stack (C(com.docker.stack.)) do where it does not name them. Those of this collection
+        (C(shoal.swarm/)) always do, and a task that names one fails.
     type: dict
   force:
     description:

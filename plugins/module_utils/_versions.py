@@ -33,7 +33,7 @@ VERSION = f"{OWN_LABELS}version"
 DIGEST = f"{OWN_LABELS}digest"
 # What community.docker's docker_secret keeps: a plain hash, which is easily guessed at.
 PEER_DIGEST = "ansible_key"
-_LABELS = labels_beside(OWN_LABELS)
+_LABELS = labels_beside()
 SALT_BYTES = 16
 LONGEST_NAME = 64
 

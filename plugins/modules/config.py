@@ -125,7 +125,7 @@ configs:
       description: Its number; V(1) for the one that has the plain name.
       type: int
     labels:
-      description: Its labels, without those that this collection and stacks keep.
+      description: Its labels, without those that this collection keeps.
       type: dict
     services:
       description: Names of the services that use it.

@@ -79,7 +79,8 @@ options:
     type: str
   labels:
     description:
-      - All the labels of the network. Values become text. Labels of a stack do not count.
+      - All the labels of the network. Values become text. Labels of a stack
+        (C(com.docker.stack.)) count only where the task names them.
     type: dict
   ipam_driver:
     description: The driver that gives out addresses.

@@ -75,6 +75,7 @@ options:
   labels:
     description:
       - Labels of the swarm itself. They replace those that are there; V({}) removes them all.
+      - Those of this collection (C(shoal.swarm/)) stay, and a task that names one fails.
       - For labels of nodes use M(shoal.swarm.node_label).
     type: dict
   task_history_retention_limit:

@@ -11,7 +11,12 @@ from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._membership import Role
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._swarm import AVAILABILITIES
-from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import MAPPING, TEXT, Row
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
+    MAPPING,
+    TEXT,
+    Row,
+    wanted,
+)
 
 LABELS = Row("labels", MAPPING, ("Labels",))
 AVAILABILITY = Row("availability", TEXT, ("Availability",), argument={"choices": AVAILABILITIES})
@@ -32,5 +37,5 @@ def labels_after(
     A label that is both given and removed is removed, as in `docker node update`.
     """
     kept = {} if state == REPLACE and given is not None else dict(before)
-    after = {**kept, **MAPPING.to_api(given or {})}
+    after = {**kept, **wanted((LABELS,), {"labels": given}).get("labels", {})}
     return {key: value for key, value in after.items() if key not in (to_remove or ())}

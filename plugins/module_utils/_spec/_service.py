@@ -150,7 +150,7 @@ ROWS: tuple[Row, ...] = (
     Row("init", TRISTATE, (*_CONTAINER, "Init"), since="1.37"),
     Row("stop_signal", TEXT, (*_CONTAINER, "StopSignal")),
     Row("stop_grace_period", DURATION, (*_CONTAINER, "StopGracePeriod"), default=10 * _SECOND),
-    Row("labels", labels_beside(STACK_LABELS, OWN_LABELS), ("Labels",)),
+    Row("labels", labels_beside(STACK_LABELS), ("Labels",)),
     Row("container_labels", labels_beside(STACK_LABELS), (*_CONTAINER, "Labels")),
     Row(
         "healthcheck",

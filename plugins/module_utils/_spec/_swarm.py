@@ -16,7 +16,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     BOOLEAN,
     DURATION,
     INTEGER,
-    OWN_LABELS,
     TEXT,
     Kind,
     Row,
@@ -80,7 +79,7 @@ _EXTERNAL_CA_ARGUMENTS = {
 
 # Defaults: swarmkit api/defaults and manager/state/raft; they count where a stored spec says nil.
 SETTINGS: tuple[Row, ...] = (
-    Row("labels", labels_beside(OWN_LABELS), ("Labels",)),
+    Row("labels", labels_beside(), ("Labels",)),
     Row(
         "task_history_retention_limit",
         INTEGER,

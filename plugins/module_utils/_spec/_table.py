@@ -29,8 +29,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._units import (
 # In place of the value of an option whose group was given as `{}`.
 CLEARED = object()
 
-# In the labels of swarms and services this collection remembers the keys of one-shot actions;
-# `labels` of a task neither sees nor clears them.
+# In labels this collection remembers what it has done, such as the keys of one-shot actions;
+# `labels` of a task neither sees nor changes them.
 OWN_LABELS = "shoal.swarm/"
 
 SECRET = "(secret)"
@@ -70,7 +70,15 @@ def text_of(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, (Mapping, list, tuple)):
+        raise InvalidOption(f"{described(value)} stands where a text belongs")
     return str(value)
+
+
+def described(value: Any) -> str:
+    """What a value is, where the value itself may be long, or for nobody's eyes."""
+    kinds = ((Mapping, "a mapping"), (str, "a text"), (Sequence, "a list"), (type(None), "null"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), f"{value!r}")
 
 
 def one_shot(params: Mapping[str, Any], option: str) -> str | bool:
@@ -84,22 +92,28 @@ def one_shot(params: Mapping[str, Any], option: str) -> str | bool:
     return True if text.lower() in ("true", "yes", "on") else text
 
 
-def _named_texts(value: Mapping[Any, Any]) -> dict[str, str]:
-    if any(str(name) == "" for name in value):
-        raise InvalidOption("an entry has an empty name, which the engine would keep as it is")
-    return {str(name): text_of(item) for name, item in value.items()}
+def named_texts(value: Mapping[Any, Any]) -> dict[str, str]:
+    """Labels, variables and the like as the API keeps them."""
+    texts = {}
+    for name, item in value.items():
+        if str(name) == "":
+            raise InvalidOption("an entry has an empty name, which the engine would keep as it is")
+        try:
+            texts[str(name)] = text_of(item)
+        except InvalidOption as error:
+            raise InvalidOption(f"'{name}' is written as {name}: text, but {error}") from None
+    return texts
 
 
 TEXT = Kind("str", empty="")
 INTEGER = Kind("int", empty=0)
-NUMBER = Kind("float", empty=0)
 BOOLEAN = Kind("bool", empty=False)
 DURATION = Kind("str", to_api=nanoseconds, to_user=duration, empty=0)
 SIZE = Kind("str", to_api=bytes_of, to_user=size, empty=0)
 CPUS = Kind("float", to_api=nano_cpus, to_user=cpus, empty=0)
 MAPPING = Kind(
     "dict",
-    to_api=_named_texts,
+    to_api=named_texts,
     canonical=lambda value: dict(value or {}),
     empty={},
 )
@@ -107,17 +121,35 @@ TEXTS = Kind("list", elements="str", canonical=lambda value: list(value or []), 
 TEXT_SET = Kind("list", elements="str", canonical=_sorted, empty=[])
 
 
-def labels_beside(*prefixes: str) -> Kind:
-    """Labels of which those with a prefix are somebody else's: not shown, not compared, kept."""
+def labels_beside(*prefixes: str, own: tuple[str, ...] = (OWN_LABELS,)) -> Kind:
+    """Labels of which those with a prefix are somebody else's: kept, unless the task names them.
 
-    def ours(labels: Mapping[str, str] | None) -> dict[str, str]:
-        return {key: text for key, text in (labels or {}).items() if not key.startswith(prefixes)}
+    Those of this collection (`own`) are not for the task to name: refused, not shown, kept.
+    """
+
+    def given(value: Mapping[Any, Any]) -> dict[str, str]:
+        labels = named_texts(value)
+        for key in labels:
+            if key.startswith(own):
+                raise InvalidOption(f"'{key}' is a label that this collection sets by itself")
+        return labels
+
+    def others(labels: Mapping[str, str] | None) -> dict[str, str]:
+        return {key: text for key, text in (labels or {}).items() if not key.startswith(own)}
+
+    def matches(stored: Mapping[str, str], value: Mapping[str, str]) -> bool:
+        return value == {
+            key: text
+            for key, text in stored.items()
+            if key in value or not key.startswith(prefixes)
+        }
 
     def combine(before: Mapping[str, str], value: Mapping[str, str]) -> dict[str, str]:
-        kept = {key: text for key, text in before.items() if key.startswith(prefixes)}
-        return {**value, **kept}
+        theirs = {key: text for key, text in before.items() if key.startswith(prefixes)}
+        ours = {key: text for key, text in before.items() if key.startswith(own)}
+        return {**theirs, **others(value), **ours}
 
-    return replace(MAPPING, canonical=ours, combine=combine)
+    return replace(MAPPING, to_api=given, canonical=others, matches=matches, combine=combine)
 
 
 @dataclass(frozen=True)

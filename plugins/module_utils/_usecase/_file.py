@@ -39,8 +39,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     MAPPING,
     OWN_LABELS,
     SECRET,
+    Row,
     labels_beside,
     refuse_older_api,
+    wanted,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Outcome,
@@ -86,7 +88,8 @@ _SINCE = {"driver": "1.31", "template_driver": "1.37"}
 # The label in which docker_secret and docker_config keep the number of a version.
 _PEER_VERSION = "ansible_version"
 _REMEMBERED = (OWN_LABELS, PEER_DIGEST, _PEER_VERSION)
-_LABELS = labels_beside(*_REMEMBERED, STACK_LABELS)
+_LABELS = labels_beside(STACK_LABELS, own=_REMEMBERED)
+_ROWS = (Row("labels", _LABELS), Row("driver_options", MAPPING))
 
 Document = Mapping[str, Any]
 
@@ -184,9 +187,10 @@ def ensure(
 
 def _task(kind: Kind, params: Mapping[str, Any]) -> Task:
     spec: dict[str, Any] = {"Name": params["name"], "Labels": {}}
+    given = wanted(_ROWS, params)
     if params["state"] == PRESENT:
         if params.get("driver"):
-            options = MAPPING.to_api(params["driver_options"] or {})
+            options = given.get("driver_options")
             spec["Driver"] = {"Name": params["driver"], **({"Options": options} if options else {})}
         else:
             content = _content(params)
@@ -194,8 +198,7 @@ def _task(kind: Kind, params: Mapping[str, Any]) -> Task:
             spec["Data"] = base64.b64encode(content).decode()
         if params["template_driver"]:
             spec["Templating"] = {"Name": params["template_driver"]}
-    labels = None if params["labels"] is None else MAPPING.to_api(params["labels"])
-    return Task(kind, spec, labels, params)
+    return Task(kind, spec, given.get("labels"), params)
 
 
 def _content(params: Mapping[str, Any]) -> bytes:

@@ -201,7 +201,8 @@ def _differing(
     network: Document, name: str, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options of the task that the network does not meet: what they are, and shall be."""
-    pairs = differences(merged(ROWS, {"Name": name}, values, is_new=True), network)
+    base = {"Name": name, "Labels": network.get("Labels") or {}}
+    pairs = differences(merged(ROWS, base, values, is_new=True), network)
     have, want = ({part: pair[side] for part, pair in pairs.items()} for side in (1, 0))
     before, after = shown(ROWS, have, [*values]), shown(ROWS, want, [*values])
     differing = [option for option in after if before[option] != after[option]]

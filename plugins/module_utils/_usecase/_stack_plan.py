@@ -39,7 +39,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import 
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     CHANGED_SECRET,
-    OWN_LABELS,
     SECRET,
     equal,
     labels_beside,
@@ -65,7 +64,7 @@ SECRETS, CONFIGS = "secret", "config"
 # Groups of actions that need not wait for each other.
 OBJECTS, SERVICES, HEIRS, LEFTOVERS = "objects", "services", "heirs", "leftovers"
 
-_LABELS = labels_beside(OWN_LABELS)
+_LABELS = labels_beside()
 
 Document = Mapping[str, Any]
 

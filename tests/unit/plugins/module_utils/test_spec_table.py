@@ -125,6 +125,10 @@ def test_what_is_not_stored_is_read_as_the_default_or_as_empty() -> None:
         (ROWS[2], ["a"], ["a", "b"], False),
         (ROWS[3], ["b", "a"], ["a", "b"], False),
         (ROWS[4], {"a": "1", "theirs.b": "2"}, {"a": "1"}, True),
+        (ROWS[4], {"theirs.b": "2"}, {"theirs.b": "2"}, True),
+        (ROWS[4], {"theirs.b": "2"}, {"theirs.b": "3"}, False),
+        (ROWS[4], {}, {"theirs.b": "2"}, False),
+        (ROWS[4], {"a": "1", "shoal.swarm/c": "3"}, {"a": "1"}, True),
         (ROWS[4], {"a": "1"}, {}, False),
         (ROWS[1], 1, 1, True),
         (ROWS[1], 1, 0, False),
@@ -207,17 +211,37 @@ def test_a_document_with_nothing_in_it_takes_a_value_at_any_depth() -> None:
     assert merged(ROWS, {"Mode": None}, {"replicas": 3}) == {"Mode": {"Replicas": 3}}
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"theirs.b": "2", "shoal.swarm/c": "3"}),
+        ({"a": "2"}, {"a": "2", "theirs.b": "2", "shoal.swarm/c": "3"}),
+        ({"theirs.b": "3"}, {"theirs.b": "3", "shoal.swarm/c": "3"}),
+    ],
+)
+def test_labels_of_somebody_else_stay_unless_they_are_named(
+    given: dict[str, str], expected: dict[str, str]
+) -> None:
+    document = {"Labels": {"a": "1", "theirs.b": "2", "shoal.swarm/c": "3"}}
+    assert merged(ROWS, document, wanted(ROWS, {"labels": given})) == {"Labels": expected}
+
+
+def test_a_label_of_this_collection_is_refused() -> None:
+    with pytest.raises(InvalidOption, match=r"^labels: 'shoal\.swarm/c' is a label"):
+        wanted(ROWS, {"labels": {"a": "1", "shoal.swarm/c": "4"}})
+
+
 def test_values_are_shown_as_a_user_would_write_them_and_secrets_are_not() -> None:
     document = {
         "Task": {"Image": "web:1"},
-        "Labels": {"a": "1", "theirs.b": "2"},
+        "Labels": {"a": "1", "theirs.b": "2", "shoal.swarm/c": "3"},
         "Key": "s3cret",
         "Update": {"Delay": 90 * 10**9, "Memory": 2**26},
     }
     names = ["replicas", "labels", "key", "update.delay", "update.memory"]
     assert shown(ROWS, document, names) == {
         "replicas": 1,
-        "labels": {"a": "1"},
+        "labels": {"a": "1", "theirs.b": "2"},
         "key": "(secret)",
         "update.delay": "1m30s",
         "update.memory": "64M",

@@ -126,7 +126,9 @@ options:
   env:
     description:
       - Environment variables, as a mapping or as a list of C(NAME=value). Numbers and booleans
-        become text.
+        become text. Of a variable that comes twice in the list the last one counts.
+      - C(NAME) without a value is refused, because nothing looks it up where the module runs; write
+        C(NAME=) for an empty one.
       - They replace those that are there; V({}) removes them all. Their order is no difference.
     type: raw
   env_files:
@@ -153,7 +155,9 @@ options:
     type: str
   hosts:
     description:
-      - More entries for C(/etc/hosts), as a mapping of name to address. V({}) removes them.
+      - >-
+        More entries for C(/etc/hosts), as a mapping of name to address, or to a list of addresses,
+        such as V({db: 10.0.0.1, cache: [10.0.0.2, 10.0.0.3]}). V({}) removes them.
     type: dict
   dns:
     description: Addresses of DNS servers. V([]) returns to those of the node.
@@ -194,13 +198,14 @@ options:
   labels:
     description:
       - Labels of the service. They replace those that are there; V({}) removes them.
-      - Those by which stacks know their services (C(com.docker.stack.)) and those of this
-        collection (C(shoal.swarm/)) stay in any case.
+      - Those by which stacks know their services (C(com.docker.stack.)) stay where the task does
+        not name them. Those of this collection (C(shoal.swarm/)) stay, and a task that names one
+        fails.
     type: dict
   container_labels:
     description:
-      - Labels of the containers. They replace those that are there, except C(com.docker.stack.);
-        V({}) removes them.
+      - Labels of the containers. They replace those that are there, as in O(labels); V({}) removes
+        them.
     type: dict
   healthcheck:
     description:
@@ -349,8 +354,10 @@ options:
         no difference.
       - Each is a text, as C(docker service create --publish) takes it, or a mapping.
       - As a text it is V('8080:80'), V('8080:80/udp'), or V(80) alone for a free port of the
-        swarm's choice. Two ranges of the same length are several ports, as V('8000-8002:80-82').
-        Put it in quotes, because YAML reads V(53:53) as one number.
+        swarm's choice. Two ranges of the same length are several ports, as V('8000-8002:80-82'),
+        and so is a range outside for one port, as V('8000-8002:80'). Put it in quotes, because YAML
+        reads V(53:53) as one number.
+      - C(published=8080,target=80,protocol=tcp,mode=host) is the long form of such a text.
       - A mapping has the following keys.
       - C(target_port) is the port that the task listens on. It is needed.
       - C(published_port) is the port outside. Left out, the swarm or the node chooses a free one.
@@ -456,7 +463,7 @@ options:
       - >-
         Limits for the containers' processes, as V({nofile: 1024}), with a soft and a hard limit as
         V({nofile: {soft: 1024, hard: 2048}}), or as a list of V(nofile=1024:2048). V(-1) is
-        unlimited.
+        unlimited. A soft limit above the hard one is refused, and so is a name that is none.
       - They replace those that are there; V({}) removes them. Needs API 1.41.
     type: raw
   sysctls:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import difflib
+import ipaddress
 import json
 import re
 import shlex
@@ -18,7 +19,12 @@ from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
 from ansible_collections.shoal.swarm.plugins.module_utils._image import image, is_same
-from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import Kind, text_of
+from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
+    Kind,
+    described,
+    named_texts,
+    text_of,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._units import bytes_of, size
 
 Document = Mapping[str, Any]
@@ -33,12 +39,22 @@ def _entry(given: Any, what: str, example: str, *keys: str, needs: str) -> dict[
         raise InvalidOption(f"{what} is written as {example}, not {given!r}")
     for key in given:
         if key not in keys:
-            near = difflib.get_close_matches(str(key), keys, 1)
-            hint = f"did you mean '{near[0]}'?" if near else f"it has {', '.join(keys)}"
-            raise InvalidOption(f"{what} has no '{key}': {hint}")
+            raise InvalidOption(f"{what} has no '{key}': {_hint(str(key), keys, 'it has')}")
     if given.get(needs) in (None, ""):
         raise InvalidOption(f"{what} needs '{needs}': {example}")
     return {key: value for key, value in given.items() if value is not None}
+
+
+def _hint(name: str, names: Sequence[str], there_is: str) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    return f"did you mean '{near[0]}'?" if near else f"{there_is} {', '.join(names)}"
+
+
+def _text(value: Any, what: str) -> str:
+    try:
+        return text_of(value)
+    except InvalidOption as error:
+        raise InvalidOption(f"{what} is a text, but {error}") from None
 
 
 def _one_of(value: Any, what: str, choices: Sequence[str]) -> str:
@@ -59,7 +75,7 @@ def _whole(value: Any, what: str) -> int:
 def _file_mode(value: Any) -> int:
     # YAML reads 0444 as octal, and a text from a template is octal as well.
     try:
-        return value if isinstance(value, int) else int(str(value), 8)
+        return value if type(value) is int else int(str(value), 8)
     except ValueError:
         raise InvalidOption(f"mode is an octal number such as '0444', not {value!r}") from None
 
@@ -78,18 +94,29 @@ def _command(value: Any) -> list[str]:
         except ValueError as error:
             raise InvalidOption(f"cannot be split as a shell would: {error}") from None
     if isinstance(value, Sequence):
-        return [text_of(part) for part in value]
+        return [_text(part, "each part of it") for part in value]
     raise InvalidOption(f"must be a text or a list of texts, not {type(value).__name__}")
 
 
 def _environment(value: Any) -> list[str]:
     if isinstance(value, Mapping):
-        return sorted(f"{name}={text_of(item)}" for name, item in value.items())
+        value = [f"{name}={text}" for name, text in named_texts(value).items()]
     if isinstance(value, str):
         value = value.split(",") if value else []
-    if isinstance(value, Sequence):
-        return sorted(str(item) for item in value)
-    raise InvalidOption("must be a mapping, or a list of NAME=value")
+    if not isinstance(value, Sequence):
+        raise InvalidOption("must be a mapping, or a list of NAME=value")
+    variables = {}
+    for number, item in enumerate(value, start=1):
+        name, equals, _value = item.partition("=") if isinstance(item, str) else ("", "", "")
+        if not name or not equals:
+            # Not the item itself: it may hold a password.
+            raise InvalidOption(
+                f"entry {number} of the list, {described(item)}, is not NAME=value; a variable "
+                "without a value is NAME=, and one of the host's own environment is not looked up"
+            )
+        # Of a name that comes twice the last one counts, as in the CLI.
+        variables[name] = item
+    return sorted(variables.values())
 
 
 IMAGE = Kind("str", to_api=lambda text: image(text).text if text else "", matches=is_same, empty="")
@@ -100,13 +127,46 @@ ENVIRONMENT = Kind("raw", to_api=_environment, canonical=_sorted_texts, empty=[]
 # Hosts, capabilities and limits of the kernel
 
 
-def _hosts(value: Any) -> list[str]:
-    return [f"{address} {name}" for name, address in value.items()]
+# What the CLI takes in place of an address.
+_GATEWAY = "host-gateway"
 
 
-def _hosts_shown(value: Sequence[str]) -> dict[str, str]:
-    pairs = (entry.partition(" ") for entry in value)
-    return {names: address for address, _space, names in pairs}
+def _hosts(value: Document) -> list[str]:
+    return [
+        f"{address} {name}"
+        for name, given in value.items()
+        for address in _addresses(str(name), given)
+    ]
+
+
+def _addresses(name: str, given: Any) -> list[str]:
+    addresses = [str(address) for address in (given if isinstance(given, list) else [given])]
+    try:
+        if name.split() != [name] or not addresses:
+            raise ValueError
+        for address in addresses:
+            if address != _GATEWAY:
+                ipaddress.ip_address(address)
+    except ValueError:
+        raise InvalidOption(
+            "an entry is a name and its address, or a list of them, as db: 10.0.0.1 or db: "
+            f"[10.0.0.1, 10.0.0.2], not {name}: {given!r}"
+        ) from None
+    return addresses
+
+
+def _hosts_canonical(value: Sequence[str] | None) -> list[str]:
+    """With one name in each entry, of which /etc/hosts may have more."""
+    parts = (entry.split() for entry in value or [])
+    return sorted({f"{address} {name}" for address, *names in parts for name in names})
+
+
+def _hosts_shown(value: Sequence[str]) -> dict[str, Any]:
+    addresses: dict[str, list[str]] = {}
+    for entry in value:
+        address, _space, name = entry.partition(" ")
+        addresses.setdefault(name, []).append(address)
+    return {name: found if len(found) > 1 else found[0] for name, found in addresses.items()}
 
 
 def _capabilities(value: Sequence[str]) -> list[str]:
@@ -119,30 +179,47 @@ def _capabilities(value: Sequence[str]) -> list[str]:
 
 
 def _ulimits(value: Any) -> list[dict[str, Any]]:
+    given: dict[Any, Any] = {}
     if isinstance(value, Mapping):
-        pairs = list(value.items())
+        given = dict(value)
     elif isinstance(value, Sequence) and not isinstance(value, str):
-        pairs = []
         for text in value:
-            name, separator, limits = str(text).partition("=" if "=" in str(text) else ":")
-            pairs.append((name, limits if separator else None))
+            if not isinstance(text, str):
+                raise InvalidOption(f"{_ULIMIT_FORMS}, not {text!r}")
+            name, _separator, limit = text.partition("=" if "=" in text else ":")
+            given[name] = limit
     else:
-        pairs = [("", None)]
-    return sorted((_ulimit(str(name), limit) for name, limit in pairs), key=lambda u: u["Name"])
+        raise InvalidOption(f"{_ULIMIT_FORMS}, not {value!r}")
+    return sorted((_ulimit(str(n), limit) for n, limit in given.items()), key=lambda u: u["Name"])
+
+
+# Those of go-units, by which the CLI reads them, and one more that the engine knows.
+_ULIMITS = (
+    *("as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile"),
+    *("nproc", "rss", "rtprio", "rttime", "sigpending", "stack"),
+)
+_ULIMIT_FORMS = (
+    "a limit is written as nofile: 1024, as nofile: {soft: 1024, hard: 2048}, or in a list as "
+    "nofile=1024:2048"
+)
+_UNLIMITED = -1
 
 
 def _ulimit(name: str, limit: Any) -> dict[str, Any]:
+    if name not in _ULIMITS:
+        raise InvalidOption(f"there is no limit '{name}': {_hint(name, _ULIMITS, 'there are')}")
     if isinstance(limit, Mapping) and set(limit) <= {"soft", "hard"} and "soft" in limit:
         soft, hard = limit["soft"], limit.get("hard", limit["soft"])
     else:
-        soft, _colon, hard = str(limit).partition(":")
+        soft, colon, hard = str(limit).partition(":")
+        hard = hard if colon else soft
     try:
-        return {"Name": name, "Soft": int(soft), "Hard": int(hard or soft)}
-    except (TypeError, ValueError):
-        raise InvalidOption(
-            "a limit is written as nofile: 1024, as nofile: {soft: 1024, hard: 2048}, or in a "
-            f"list as nofile=1024:2048, not {name}: {limit!r}"
-        ) from None
+        lowest, highest = _whole(soft, name), _whole(hard, name)
+    except InvalidOption:
+        raise InvalidOption(f"{_ULIMIT_FORMS}, not {name}: {limit!r}") from None
+    if highest != _UNLIMITED and not 0 <= lowest <= highest:
+        raise InvalidOption(f"the soft limit of {name}, {lowest}, is above the hard one, {highest}")
+    return {"Name": name, "Soft": lowest, "Hard": highest}
 
 
 def _ulimits_shown(value: Sequence[Document]) -> dict[str, Any]:
@@ -156,7 +233,7 @@ def _ulimits_canonical(value: Sequence[Document] | None) -> list[dict[str, Any]]
     return sorted(filled, key=lambda u: str(u["Name"]))
 
 
-HOSTS = Kind("dict", to_api=_hosts, to_user=_hosts_shown, canonical=_sorted_texts, empty=[])
+HOSTS = Kind("dict", to_api=_hosts, to_user=_hosts_shown, canonical=_hosts_canonical, empty=[])
 CAPABILITIES = Kind("list", elements="str", to_api=_capabilities, canonical=_sorted_texts, empty=[])
 ULIMITS = Kind(
     "raw", to_api=_ulimits, to_user=_ulimits_shown, canonical=_ulimits_canonical, empty=[]
@@ -186,8 +263,9 @@ def _generic_resources(value: Any) -> list[dict[str, Any]]:
         try:
             if not kind:
                 raise ValueError
-            resources.append({"DiscreteResourceSpec": {"Kind": str(kind), "Value": int(count)}})
-        except (TypeError, ValueError):
+            number = _whole(count, kind)
+            resources.append({"DiscreteResourceSpec": {"Kind": str(kind), "Value": number}})
+        except (InvalidOption, ValueError):
             raise InvalidOption(
                 f"a generic resource is a name and how many of it, as gpu: 2 or gpu=2, not "
                 f"{kind}={count!r}"
@@ -237,13 +315,23 @@ PROTOCOLS = ("tcp", "udp", "sctp")
 PUBLISH_MODES = ("ingress", "host")
 _PORT_KEYS = ("published_port", "target_port", "protocol", "mode", "name")
 _PORT_EXAMPLE = "8080:80/tcp, or as {published_port: 8080, target_port: 80, protocol: tcp}"
-_SHORT_PORT = re.compile(r"(?:(?:(\d+)(?:-(\d+))?)?:)?(\d+)(?:-(\d+))?(?:/(\w+))?\Z")
+# The two forms of `docker service create --publish` (docker/cli opts/port.go, go-connections nat).
+_SHORT_PORT = re.compile(r"(?:(?:(\d+)(?:-(\d+))?)?:)?(\d+)(?:-(\d+))?(?:/(\w*))?\Z")
+_LONG_PORT = re.compile(r"\w+=\w")
+_LONG_KEYS = {
+    "published": "published_port",
+    "target": "target_port",
+    "protocol": "protocol",
+    "mode": "mode",
+}
 
 
 def _ports(value: Sequence[Any]) -> list[dict[str, Any]]:
     ports = []
     for given in value:
-        if isinstance(given, (str, int)):
+        if isinstance(given, str) and _LONG_PORT.search(given):
+            ports.append(_long_port(given))
+        elif isinstance(given, (str, int)):
             ports += _short_ports(str(given))
         else:
             ports.append(_port(given))
@@ -254,18 +342,31 @@ def _port(given: Any) -> dict[str, Any]:
     entry = _entry(given, "a published port", _PORT_EXAMPLE, *_PORT_KEYS, needs="target_port")
     port = {
         "Protocol": _one_of(entry.get("protocol", "tcp"), "protocol", PROTOCOLS),
-        "TargetPort": _port_number(entry["target_port"], "target_port"),
-        "PublishedPort": _port_number(entry.get("published_port", 0), "published_port"),
+        "TargetPort": _port_number(entry["target_port"], "target_port", 1),
+        "PublishedPort": _port_number(entry.get("published_port", 0), "published_port", 0),
         "PublishMode": _one_of(entry.get("mode", "ingress"), "mode", PUBLISH_MODES),
     }
-    return {"Name": str(entry["name"]), **port} if entry.get("name") else port
+    return {"Name": _text(entry["name"], "name"), **port} if entry.get("name") else port
 
 
-def _port_number(value: Any, what: str) -> int:
+def _port_number(value: Any, what: str, least: int) -> int:
     number = _whole(value, what)
-    if not 0 <= number < 65536:
-        raise InvalidOption(f"{what} is a number up to 65535, not {number}")
+    if not least <= number < 65536:
+        raise InvalidOption(f"{what} is a number from {least} to 65535, not {number}")
     return number
+
+
+def _long_port(text: str) -> dict[str, Any]:
+    port = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        if not equals or key not in _LONG_KEYS:
+            raise InvalidOption(
+                f"a published port in one text has the parts {', '.join(_LONG_KEYS)}, as "
+                f"published=8080,target=80, and not '{part}'"
+            )
+        port[_LONG_KEYS[key]] = value
+    return _port(port)
 
 
 def _short_ports(text: str) -> list[dict[str, Any]]:
@@ -280,10 +381,13 @@ def _short_ports(text: str) -> list[dict[str, Any]]:
     inside = _range(target, target_end, text)
     if outside == [0]:
         outside *= len(inside)
+    elif len(inside) == 1:
+        inside *= len(outside)
     if len(outside) != len(inside):
         raise InvalidOption(f"the two ranges of '{text}' differ in length")
+    protocol = (protocol or "tcp").lower()
     return [
-        _port({"published_port": out, "target_port": within, "protocol": protocol or "tcp"})
+        _port({"published_port": out, "target_port": within, "protocol": protocol})
         for out, within in zip(outside, inside)
     ]
 
@@ -324,7 +428,7 @@ def _ports_shown(value: Sequence[Document]) -> list[dict[str, Any]]:
 
 def ports_newer(value: Sequence[Any]) -> Iterable[tuple[str, str]]:
     """What in a list of ports needs a newer API."""
-    if any("sctp" in str(port) for port in value):
+    if any("sctp" in str(port).lower() for port in value):
         yield "sctp", "1.37"
 
 
@@ -353,11 +457,21 @@ def _networks(value: Sequence[Any]) -> list[dict[str, Any]]:
             "options",
             needs="name",
         )
-        entry: dict[str, Any] = {"Target": str(network["name"])}
-        if network.get("aliases"):
-            entry["Aliases"] = [str(alias) for alias in network["aliases"]]
-        if network.get("options"):
-            entry["DriverOpts"] = {k: text_of(v) for k, v in network["options"].items()}
+        name = _text(network["name"], "name")
+        aliases, options = network.get("aliases", []), network.get("options", {})
+        if not isinstance(aliases, list):
+            raise InvalidOption(
+                f"{name}: aliases is a list of names, as [db], not {described(aliases)}"
+            )
+        if not isinstance(options, Mapping):
+            raise InvalidOption(
+                f"{name}: options is a mapping, as {{NAME: value}}, not {described(options)}"
+            )
+        entry: dict[str, Any] = {"Target": name}
+        if aliases:
+            entry["Aliases"] = [_text(alias, f"{name}: an alias") for alias in aliases]
+        if options:
+            entry["DriverOpts"] = named_texts(options)
         networks.append(entry)
     return networks
 
@@ -402,7 +516,8 @@ def _preferences(value: Sequence[Any]) -> list[dict[str, Any]]:
     preferences = []
     for given in value:
         entry = _entry(given, "a preference", "spread: node.labels.zone", "spread", needs="spread")
-        preferences.append({"Spread": {"SpreadDescriptor": entry["spread"]}})
+        descriptor = _text(entry["spread"], "spread")
+        preferences.append({"Spread": {"SpreadDescriptor": descriptor}})
     return preferences
 
 
@@ -517,13 +632,13 @@ def _mount_parts(given: Document) -> dict[str, Any]:
         "Propagation": given.get("propagation"),
         "NonRecursive": given.get("non_recursive") or None,
         "NoCopy": given.get("no_copy") or None,
-        "Labels": _texts(given.get("labels")),
+        "Labels": named_texts(given.get("labels") or {}),
         "Subpath": given.get("subpath") or None,
         "DriverConfig": {
             key: item
             for key, item in (
                 ("Name", driver.get("name")),
-                ("Options", _texts(driver.get("options"))),
+                ("Options", named_texts(driver.get("options") or {})),
             )
             if item
         },
@@ -535,10 +650,6 @@ def _mount_parts(given: Document) -> dict[str, Any]:
     if given.get("tmpfs_options"):
         parts["Options"] = [str(option).split("=", 1) for option in given["tmpfs_options"]]
     return parts
-
-
-def _texts(value: Document | None) -> dict[str, str]:
-    return {str(key): text_of(item) for key, item in (value or {}).items()}
 
 
 def _mounts_canonical(value: Sequence[Document] | None) -> list[dict[str, Any]]:
@@ -640,15 +751,15 @@ def _references(noun: str, *more_keys: str) -> Callable[[Sequence[Any]], list[di
             *keys,
             needs=name_key,
         )
-        reference: dict[str, Any] = {f"{kind}Name": str(entry[name_key])}
+        reference: dict[str, Any] = {f"{kind}Name": _text(entry[name_key], name_key)}
         if entry.get(id_key):
-            reference[f"{kind}ID"] = str(entry[id_key])
+            reference[f"{kind}ID"] = _text(entry[id_key], id_key)
         if entry.get("runtime"):
             return {**reference, "Runtime": {}}
         reference["File"] = {
-            "Name": str(entry.get("filename") or entry[name_key]),
-            "UID": str(entry.get("uid", "0")),
-            "GID": str(entry.get("gid", "0")),
+            "Name": _text(entry.get("filename") or entry[name_key], "filename"),
+            "UID": _text(entry.get("uid", "0"), "uid"),
+            "GID": _text(entry.get("gid", "0"), "gid"),
             "Mode": _file_mode(entry.get("mode", _FILE_MODE)),
         }
         return reference
@@ -713,7 +824,7 @@ def _health_test(value: Any) -> list[str]:
     if isinstance(value, str):
         return ["NONE"] if value == "NONE" else ["CMD-SHELL", value]
     if isinstance(value, Sequence):
-        test = [text_of(part) for part in value]
+        test = [_text(part, "each part of it") for part in value]
         if not test or test[0] in ("NONE", "CMD", "CMD-SHELL"):
             return test
     raise InvalidOption(

@@ -12,7 +12,9 @@ version_added: 1.0.0
 description:
   - Makes the networks, secrets, configs and services that a compose file describes, with the names,
     labels and specs that C(docker stack deploy) would give them. A stack that the CLI has deployed
-    is taken over as it is, and the other way round. No CLI is needed on the target.
+    is taken over as it is. The CLI takes over one of ours as long as no secret or config has been
+    rotated; after that the name that it knows holds an old content, which it cannot change. No CLI
+    is needed on the target.
   - Only what differs is written, so a run with nothing to do restarts no task and keeps the spec
     that each service would roll back to.
   - Secrets and configs whose content has changed get a new version under a new name
@@ -24,6 +26,9 @@ description:
   - Run it on a manager. The compose file, and all files that it names, are read on the controller.
 author:
   - The shoal.swarm authors (@shoal-swarm)
+notes:
+  - Where a stack comes out other than with C(docker stack deploy), on purpose, a table in the
+    collection's README says how and why.
 extends_documentation_fragment:
   - shoal.swarm._connection
   - shoal.swarm._attributes
@@ -55,8 +60,8 @@ options:
       - Schema 3.0 to 3.13 of Docker's compose files are understood, with or without C(version), and
         of the Compose Specification what people write and C(docker stack) does not take, such as
         C(published) as a text, C(depends_on) as a mapping, C(cpus) as a number, C(content) of
-        configs, C(environment) of secrets, the long form of C(env_file), and C(profiles) (V(env)
-        may have E(COMPOSE_PROFILES)).
+        configs, C(environment) of secrets, the long form of C(env_file), C(extends) within a file,
+        and C(profiles) (V(env) may have E(COMPOSE_PROFILES)).
       - What a swarm cannot do, such as C(build) or C(privileged), is ignored with a warning that
         names it. What no compose file has is an error that names the nearest valid key.
       - Needed to deploy. Not read with O(state=absent).

@@ -16,7 +16,7 @@ Where we differ from the CLI on purpose:
 - Ports are the same where number and protocol are; the CLI keeps one of 53/tcp and 53/udp, and
   one of all the ports that are not published.
 - The driver options of a service's network are merged; the CLI forgets the later ones.
-- `logging: {}` leaves the driver's options as they are; the CLI loses them.
+- Options of a logging driver that come after `logging: {}` count; the CLI loses them.
 - A variable without a value after one with an empty value stays empty; the CLI makes it one that
   the container does not have.
 """

@@ -17,7 +17,10 @@ attributes:
     description: Can run in C(check_mode) and tell what would change without changing it.
   diff_mode:
     support: full
-    description: Tells in C(diff) mode what has changed, or would in check mode.
+    description:
+      - Tells in C(diff) mode what has changed, or would in check mode.
+      - A task that fails after it has changed something has C(changed), C(diff) and C(changes) of
+        that in its result.
   idempotent:
     support: full
     description: Run again with the same options it changes nothing, and writes nothing.

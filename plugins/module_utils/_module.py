@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
@@ -29,6 +29,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     SwarmError,
     Unreachable,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
     PACE,
@@ -113,22 +114,35 @@ def run(module: AnsibleModule, use_case: UseCase, wait_on: UseCase | None = None
             how.clock.sleep(PACE)
             view = (Section("the engine", str(error)),)
             waited = Waited(False, watch.remaining, view, watch.subject)
-            module.exit_json(changed=False, **_report(waited))
-        module.fail_json(msg=str(error))
+            module.exit_json(changed=False, **_report(waited, how))
+        module.fail_json(msg=str(error), **(_told(how.written) if how.written else {}))
     for warning in outcome.warnings:
         module.warn(warning)
     module.exit_json(
-        changed=outcome.changed,
-        diff=for_ansible(outcome.actions),
-        changes=changes(outcome.actions),
+        **_told(outcome.actions),
         **facts,
-        **(_report(outcome.waited) if watch and outcome.waited else {}),
+        **(_report(outcome.waited, how) if watch and outcome.waited else {}),
     )
 
 
-def _report(waited: Waited) -> dict[str, Any]:
-    """What the action plugin shows, and gives to the next execution."""
-    return {WATCHED: {**asdict(waited), "shown": fingerprint(waited.view)}}
+def _told(actions: Sequence[Action]) -> dict[str, Any]:
+    """What was done, in each of the three ways that a result tells it."""
+    return {
+        "changed": bool(actions),
+        "diff": for_ansible(actions),
+        "changes": changes(actions),
+    }
+
+
+def _report(waited: Waited, how: Run) -> dict[str, Any]:
+    """What the action plugin shows, gives to the next execution, and tells if that one fails."""
+    return {
+        WATCHED: {
+            **asdict(waited),
+            "shown": fingerprint(waited.view),
+            "written": _told(how.written),
+        }
+    }
 
 
 def inform(

@@ -30,7 +30,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._wait import (
 
 Document = dict[str, Any]
 
-# What only the first execution can tell, which alone has written.
+# What the first execution tells for all of them.
 OF_THE_FIRST = ("changed", "diff", "changes")
 RETRY_SECONDS = 1.0
 LOST: View = (Section("the connection", "lost, trying again"),)
@@ -88,7 +88,7 @@ def watch(
     if waited is None or waited["done"]:
         return first
     deadline = clock.now() + waited["remaining"]
-    view = _view(waited)
+    view, written = _view(waited), [waited["written"]]
     while not waited["done"]:
         show(view)
         state = {name: waited[name] for name in ("shown", "subject")}
@@ -104,13 +104,25 @@ def watch(
             continue
         waited = result.pop(WATCHED, None)
         if waited is None:
-            return {**result, **_warnings(first, result)}
+            return {**result, **_all_of([*written, result]), **_warnings(first, result)}
+        written.append(waited["written"])
         # What goes back after its time is over gets the same time once more.
         deadline = max(deadline, clock.now() + waited["remaining"])
         view = _view(waited)
     show(view)
-    written = {name: first[name] for name in OF_THE_FIRST if name in first}
-    return {**result, **written, **_warnings(first, result)}
+    planned = {name: first[name] for name in OF_THE_FIRST if name in first}
+    return {**result, **planned, **_warnings(first, result)}
+
+
+def _all_of(written: Sequence[Document]) -> Document:
+    """What the executions have written together, to be told by the last one, which has failed."""
+    if not any(part.get("changed") for part in written):
+        return {}
+    return {
+        "changed": True,
+        "diff": [entry for part in written for entry in part.get("diff", [])],
+        "changes": [entry for part in written for entry in part.get("changes", [])],
+    }
 
 
 def _warnings(first: Document, last: Document) -> Document:

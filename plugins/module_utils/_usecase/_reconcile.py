@@ -61,11 +61,15 @@ Operation = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Run:
-    """How this task runs: whether it may write, by which clock it waits, and who watches."""
+    """How this task runs: whether it may write, by which clock it waits, and who watches.
+
+    `written` is what it has written so far, which a failure has to tell as well.
+    """
 
     check_mode: bool = False
     clock: Clock = field(default_factory=Clock)
     watch: Watch | None = None
+    written: list[Action] = field(default_factory=list)
 
     @property
     def subject(self) -> Mapping[str, Any]:
@@ -105,6 +109,12 @@ def reconcile(
     done: list[Action] = []
     in_doubt: list[Action] = []
     failure: SwarmError | None = None
+
+    def note(actions: Iterable[Action]) -> None:
+        for action in actions:
+            done.append(action)
+            run.written.append(action)
+
     # Each attempt begins with a look, and so the last write is looked after as well.
     for attempt in range(1, ATTEMPTS + 2):
         if attempt > 1:
@@ -115,7 +125,7 @@ def reconcile(
             observed = first
         plan = decide(observed)
         still_due = {action.summary for action in plan.actions}
-        done += [action for action in in_doubt if action.summary not in still_due]
+        note(action for action in in_doubt if action.summary not in still_due)
         in_doubt = []
         if run.check_mode or not plan.changed:
             actions = (*done, *plan.actions)
@@ -125,8 +135,9 @@ def reconcile(
         failure = None
         for batch in _batches(plan.actions):
             failures = _carried_out(engine, batch, operations or {})
-            done += [action for action in batch if action.summary not in failures]
+            note(action for action in batch if action.summary not in failures)
             if failures:
+                note(_in_effect(observe, decide, batch, failures))
                 failure = _worst(failures.values())
                 in_doubt = [
                     action
@@ -170,6 +181,21 @@ def _carried_out(
 
     errors = at_once(carry_out, batch)
     return {action.summary: error for action, error in zip(batch, errors) if error}
+
+
+def _in_effect(
+    observe: Callable[[], Observed],
+    decide: Callable[[Observed], Plan],
+    batch: Sequence[Action],
+    failures: Mapping[str, SwarmError],
+) -> list[Action]:
+    """Those that failed in their own wait when the change was made: they are not due any more."""
+    waited = [a for a in batch if isinstance(failures.get(a.summary), NotConverged)]
+    try:
+        due = {action.summary for action in decide(observe()).actions} if waited else set()
+    except SwarmError:
+        return []
+    return [action for action in waited if action.summary not in due]
 
 
 def _worst(failures: Iterable[SwarmError]) -> SwarmError:

@@ -223,6 +223,13 @@ def test_a_failure_is_the_modules(controller: Controller) -> None:
     controller.world.broken_images["web:9"] = "No such image: web:9"
     result = controller.act({**WEB, "image": "web:9", "wait_timeout": 2})
     assert result["msg"].startswith("service web being as asked did not happen within 2 s: 0 of 1")
+    # It was created all the same.
+    assert result["changed"] is True
+    assert [change["action"] for change in result["changes"]] == ["create service web"]
+    assert [entry["after"]["image"] for entry in result["diff"]] == ["web:9"]
+    again = controller.act({**WEB, "image": "web:9", "wait_timeout": 2})
+    assert again["failed"] is True
+    assert not again.get("changed")
 
 
 # A terminal

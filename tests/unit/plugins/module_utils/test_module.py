@@ -62,6 +62,19 @@ def test_a_failure_is_one_line_and_nothing_of_python(host: str) -> None:
     assert "Traceback" not in str(result)
 
 
+def test_a_failure_tells_what_was_changed_before_it(daemon: Daemon, host: str) -> None:
+    run("swarm_init", host)
+    daemon.world.broken_images["web:9"] = "No such image: web:9"
+    web = {"name": "web", "image": "web:9", "wait_timeout": 0, "resolve_image": "never"}
+    result = run("service", host, **web)
+    assert (result["failed"], result["changed"]) == (True, True)
+    assert result["diff"][0]["after"]["image"] == "web:9"
+    assert [change["action"] for change in result["changes"]] == ["create service web"]
+    again = run("service", host, **web)
+    assert again["failed"] is True
+    assert "changed" not in again
+
+
 def test_a_secret_is_in_nothing_that_is_printed(daemon: Daemon, host: str) -> None:
     result = run("swarm_init", host, signing_ca_cert="not a certificate", signing_ca_key="s3cret")
     assert result["failed"] is True

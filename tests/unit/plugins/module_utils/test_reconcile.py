@@ -80,6 +80,47 @@ def labels(host: Daemon) -> dict[str, str]:
     return host.swarm_or_fail().nodes[0].spec["Labels"]
 
 
+# What a failure has to tell
+
+
+def relabel(host: Daemon, run: Run, *operations: Callable[[], None]) -> None:
+    """Carry out these operations in turn, each of which is to give the node the label 0, 1 ..."""
+    names = [str(number) for number, _operation in enumerate(operations)]
+
+    def decide(labels: dict[str, str]) -> Plan:
+        return Plan(tuple(Action(f"set {n}", n) for n in names if n not in labels))
+
+    reconcile(host.engine, lambda: dict(labels(host)), decide, run, dict(zip(names, operations)))
+
+
+def test_what_was_done_before_a_failure_is_known(host: Daemon) -> None:
+    def first() -> None:
+        labels(host)["0"] = ""
+
+    def second() -> None:
+        raise EngineError("no", 500)
+
+    run = Run(clock=host.world.clock)
+    with pytest.raises(EngineError, match="no"):
+        relabel(host, run, first, second)
+    assert [action.summary for action in run.written] == ["set 0"]
+
+
+@pytest.mark.parametrize("is_made", [True, False])
+def test_a_change_whose_own_wait_fails_is_known_where_it_was_made(
+    is_made: bool, host: Daemon
+) -> None:
+    def change_and_wait() -> None:
+        if is_made:
+            labels(host)["0"] = ""
+        raise NotConverged("it did not happen")
+
+    run = Run(clock=host.world.clock)
+    with pytest.raises(NotConverged, match="it did not happen"):
+        relabel(host, run, change_and_wait)
+    assert [action.summary for action in run.written] == (["set 0"] if is_made else [])
+
+
 # Without faults
 
 

@@ -14,6 +14,7 @@ from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailur
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import WATCHED, Clock, Section, View
 from ansible_collections.shoal.swarm.plugins.plugin_utils._watch import (
     LOST,
+    OF_THE_FIRST,
     change,
     picture,
     redrawn,
@@ -32,7 +33,12 @@ def view(text: str, **rows: str) -> View:
 def answer(view: View, remaining: float = 100, done: bool = False, **more: Any) -> dict[str, Any]:
     """What the module returns of a slice."""
     waited = {"done": done, "remaining": remaining, "subject": SUBJECT, "shown": hash(view)}
-    return {"changed": False, **more, WATCHED: {**waited, "view": [asdict(s) for s in view]}}
+    result = {"changed": False, "diff": [], "changes": [], **more}
+    written = {name: result[name] for name in OF_THE_FIRST}
+    return {
+        **result,
+        WATCHED: {**waited, "view": [asdict(s) for s in view], "written": written},
+    }
 
 
 Answers = list[dict[str, Any] | Exception]
@@ -119,10 +125,25 @@ def test_what_goes_back_when_the_time_is_over_has_the_same_time_once_more() -> N
 
 
 def test_a_failure_ends_it() -> None:
-    failure = {"failed": True, "changed": False, "msg": "the update was paused"}
-    target = Target(answer(ONE, changed=True), failure)
+    failure = {"failed": True, "msg": "the update was paused"}
+    target = Target(answer(ONE), failure)
     assert target.watch() == failure
     assert target.shown == [ONE]
+
+
+def test_a_failure_tells_what_all_executions_have_written() -> None:
+    failure: dict[str, Any] = {"failed": True, "changed": False, "msg": "the update was paused"}
+    written: dict[str, Any] = {"changed": True, "diff": ["d1"], "changes": ["c1"]}
+    target = Target(answer(ONE, **written), answer(TWO), failure)
+    assert target.watch() == {**failure, **written}
+    last = {**failure, "changed": True, "diff": ["d2"], "changes": ["c2"]}
+    target = Target(answer(ONE, **written), answer(TWO), last)
+    assert target.watch() == {**last, "diff": ["d1", "d2"], "changes": ["c1", "c2"]}
+
+
+def test_of_a_crash_it_is_told_as_well() -> None:
+    target = Target(answer(ONE, changed=True), {"failed": True, "msg": "MODULE FAILURE"})
+    assert target.watch()["changed"] is True
 
 
 def test_each_warning_is_told_once() -> None:
@@ -139,7 +160,7 @@ def test_a_connection_that_is_lost_while_looking_is_tried_again() -> None:
     target = Target(
         answer(ONE, changed=True), OFFLINE, OFFLINE, answer(ONE), answer(THREE, done=True)
     )
-    assert target.watch() == {"changed": True}
+    assert target.watch() == {"changed": True, "diff": [], "changes": []}
     assert target.shown == [ONE, LOST, LOST, ONE, THREE]
     # The module is to show even what is nothing new to it.
     assert [state.get("shown") for state in target.asked] == [

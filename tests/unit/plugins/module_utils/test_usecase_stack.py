@@ -534,6 +534,24 @@ def change_db(host: Daemon) -> None:
     host.engine.service_update(service["ID"], service["Version"]["Index"], body)
 
 
+def test_a_failure_tells_all_that_was_written(host: Daemon) -> None:
+    """The way back as well, and not what would have come after the wait."""
+    deploy(host, shop())
+    options = {"name": "shop", "objects": objects(worse(host)), "wait_timeout": 60}
+    there = ["update service shop_web", "update service shop_db", "create service shop_new"]
+    back = ["remove service shop_new", "roll back service shop_web", "roll back service shop_db"]
+    run = Run(clock=host.world.clock)
+    more = {"rollback_on_failure": True, "prune": True, "keep_versions": 0}
+    with pytest.raises(NotConverged):
+        ensure(host.engine, params("stack", {**options, **more}), run)
+    assert [action.summary for action in run.written] == there + back
+    host.world.at_write(len(there) - 1, refuse)
+    run = Run(clock=host.world.clock)
+    with pytest.raises(EngineError):
+        ensure(host.engine, params("stack", options), run)
+    assert len({action.summary for action in run.written} & set(there)) == len(there) - 1
+
+
 def test_what_somebody_else_has_changed_is_not_returned(host: Daemon) -> None:
     deploy(host, shop())
     host.world.at_write(WAY_BACK[0], meanwhile(change_db))
@@ -594,7 +612,8 @@ def test_a_watched_deploy_goes_back_in_slices(host: Daemon) -> None:
         watch = Watch(**state)
         outcome, _facts = use_case(host.engine, options, Run(clock=host.world.clock, watch=watch))
         assert outcome.waited
-        return {WATCHED: {**asdict(outcome.waited), "shown": None, "view": []}}
+        more: Document = {"shown": None, "view": [], "written": {}}
+        return {WATCHED: {**asdict(outcome.waited), **more}}
 
     with pytest.raises(NotConverged) as caught:
         watch(execute, lambda _view: None, host.world.clock)

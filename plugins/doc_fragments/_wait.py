@@ -18,8 +18,8 @@ options:
     default: true
   wait_timeout:
     description:
-      - How long to wait, in seconds. After that the task fails and says what it was still
-        waiting for. What was changed stays; running the task again goes on from there.
+      - How long to wait, in seconds; V(0) looks once. After that the task fails and says what it
+        was still waiting for. What was changed stays; running the task again goes on from there.
     type: int
     default: 120
 """

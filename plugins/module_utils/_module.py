@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule, _load_params, env_fallback
 
 from ansible_collections.shoal.swarm.plugins.module_utils._client import (
     Connection,
@@ -83,12 +83,35 @@ UseCase = Callable[[Engine, Mapping[str, Any], Run], tuple[Outcome[Any], dict[st
 
 def make_module(arguments: Mapping[str, Mapping[str, Any]], **rules: Any) -> AnsibleModule:
     """An AnsibleModule with the connection options beside the module's own."""
-    return AnsibleModule(
+    module = AnsibleModule(
         argument_spec={**CONNECTION_ARGUMENTS, **arguments},
         supports_check_mode=True,
         required_together=[("client_cert", "client_key"), *rules.pop("required_together", [])],
         **rules,
     )
+    for option in groups_of_nulls(arguments, _load_params()):
+        module.params[option] = None
+    if (module.params.get("wait_timeout") or 0) < 0:
+        module.fail_json(msg="wait_timeout is a number of seconds from 0 up")
+    return module
+
+
+def groups_of_nulls(
+    arguments: Mapping[str, Mapping[str, Any]], given: Mapping[str, Any]
+) -> list[str]:
+    """Options with suboptions of which a task gives some, and each as null: it manages none.
+
+    Ansible fills in null for what is not given: then they are like `{}`, which clears them all.
+    """
+    return [
+        option
+        for option, argument in arguments.items()
+        if argument["type"] == "dict"
+        and "options" in argument
+        and isinstance(given.get(option), Mapping)
+        and given[option]
+        and all(part is None for part in given[option].values())
+    ]
 
 
 def run(module: AnsibleModule, use_case: UseCase, wait_on: UseCase | None = None) -> None:

@@ -15,7 +15,8 @@ description:
     O(image) rolls out an image, and nothing else changes.
   - A list or a mapping that is given replaces the one that is there. An explicit empty value
     (V([]), V({}), V("")) clears an option, or returns it to the engine's default. Of an option with
-    suboptions only the suboptions that are given change; V({}) clears all of them.
+    suboptions only the suboptions that are given change; V({}) clears all of them. What is null is
+    not given.
   - Nothing is written when nothing differs, so that no task restarts and the spec to roll back to
     is kept.
   - Waits until every task runs and has kept running, or until a job is complete, and fails with the
@@ -63,6 +64,9 @@ options:
       - V(true) is V(always) and V(false) is V(never), as docker_swarm_service has it.
       - A registry that does not answer is a warning. A service keeps the image and the digest that
         it has; of another image each node takes what it finds by the tag.
+      - A service whose image has no digest, because the registry was down or nobody asked, keeps it
+        so with V(changed), for a digest restarts its tasks. Each run warns of it; V(always) looks
+        it up.
       - With the digest comes the list of platforms that the image is made for, and it goes into
         O(placement.platforms) where the task does not name that.
     type: str
@@ -666,8 +670,8 @@ options:
     description:
       - What it means that the update of this run failed, and the swarm has rolled it back, as
         O(update_config.failure_action=rollback) asks.
-      - V(fail) fails the task. V(accept) is content when the tasks of the previous spec run; the
-        next run tries the update again.
+      - V(fail) fails the task. V(accept) is content when the tasks of the previous spec run, and
+        warns of the rollback; the next run tries the update again.
     type: str
     choices: [fail, accept]
     default: fail

@@ -118,6 +118,7 @@ def test_an_update_that_is_rolled_back(engine: Engine, running: str) -> None:
     assert not engine.service(running, command=[])["changed"]
     accepted = engine.service(running, command=DIES, update_config=update, on_rollback="accept")
     assert accepted["changed"]
+    assert "failed and was rolled back (rollback completed)" in str(accepted["warnings"])
 
 
 def test_roll_back(engine: Engine, running: str) -> None:

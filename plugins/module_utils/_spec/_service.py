@@ -355,6 +355,11 @@ def mode_of(spec: Mapping[str, Any]) -> str:
     return next((mode for mode, key in MODES.items() if key in stored), ", ".join(stored))
 
 
+def force_count(spec: Mapping[str, Any]) -> int:
+    """How often the tasks were to be restarted though nothing differed."""
+    return int(spec["TaskTemplate"].get("ForceUpdate") or 0)
+
+
 def monitor_seconds(spec: Mapping[str, Any]) -> float:
     """How long a new task must keep running to count as a success."""
     monitor = (spec.get("UpdateConfig") or {}).get("Monitor")

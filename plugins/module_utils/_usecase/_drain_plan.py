@@ -46,6 +46,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
     REPLICATED,
+    force_count,
     mode_of,
     monitor_seconds,
 )
@@ -430,13 +431,9 @@ def _with_spreading(seen: Seen, task: Task) -> tuple[Task, tuple[str, ...]]:
                 "would be taken up again"
             )
             continue
-        forced[service_id] = _forced(spec) + 1
+        forced[service_id] = force_count(spec) + 1
         names.append(spec["Name"])
     return replace(task, forced=forced, affected=sorted(names)), tuple(warnings)
-
-
-def _forced(spec: Document) -> int:
-    return int(spec["TaskTemplate"].get("ForceUpdate") or 0)
 
 
 # Doing
@@ -504,13 +501,13 @@ def _updates(seen: Seen, task: Task) -> Iterable[Action]:
     for service_id, number in task.forced.items():
         service = seen.service(service_id)
         # Counted from what was there first: one whose answer was lost is not done twice.
-        if service is None or _forced(service["Spec"]) >= number:
+        if service is None or force_count(service["Spec"]) >= number:
             continue
         spec = copy.deepcopy(dict(service["Spec"]))
         spec["TaskTemplate"]["ForceUpdate"] = number
         name = spec["Name"]
         yield _update(
-            service, f"update service {name}", spec, lambda s: {"force_update": _forced(s)}
+            service, f"update service {name}", spec, lambda s: {"force_update": force_count(s)}
         )
 
 
@@ -675,7 +672,9 @@ def _spreading(seen: Seen, task: Task) -> Iterable[Look]:
         if service is None:
             continue
         new = [
-            t for t in seen.tasks_of(service_id) if _forced({"TaskTemplate": t["Spec"]}) >= number
+            t
+            for t in seen.tasks_of(service_id)
+            if force_count({"TaskTemplate": t["Spec"]}) >= number
         ]
         look = service_converged(service, new, seen.nodes, seen.now, has_written=True)
         if look.verdict is not Verdict.DONE:

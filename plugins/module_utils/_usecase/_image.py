@@ -87,10 +87,19 @@ def manifest(answer: Mapping[str, Any]) -> Manifest:
 def pin(given: str, stored: str, resolve: str, ask: Callable[[str], Manifest]) -> Pinned:
     """What to store for the image that the task gives, where `stored` is there now.
 
-    A registry that does not answer never takes the digest from a service that has one.
+    A registry that does not answer never takes the digest from a service that has one. One that
+    has none keeps it so, for to pin it restarts its tasks; but that is told at each run.
     """
-    if not given or resolve == NEVER or (resolve == CHANGED and is_same(stored, given)):
+    if not given or resolve == NEVER:
         return Pinned()
+    if resolve == CHANGED and is_same(stored, given):
+        if image(stored).digest:
+            return Pinned()
+        return Pinned(
+            warning=f"{stored} is stored without a digest, so that nodes may run different images "
+            "of that name: resolve_image: always looks it up and restarts the tasks with it, and "
+            "resolve_image: never says that it is meant so"
+        )
     wanted = image(given)
     seen = ask(wanted.text)
     if not seen.error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -37,6 +37,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import 
     REPLICATED,
     REPLICATED_JOB,
     ROWS,
+    force_count,
     mode_of,
     new_spec,
     rows_of,
@@ -135,7 +136,26 @@ def _converged(
     service = None if params["state"] == ABSENT else engine.service(service_id)
     if waited.done and service and fingerprint(service["Spec"]) != left_as:
         _refuse_foreign_change(engine, params, service)
-    return replace(outcome, observed=replace(outcome.observed, service=service), waited=waited)
+    warnings = outcome.warnings
+    if waited.done and has_written and service and params["state"] == PRESENT:
+        warnings += _told_of_rollback(service)
+    return replace(
+        outcome,
+        warnings=warnings,
+        observed=replace(outcome.observed, service=service),
+        waited=waited,
+    )
+
+
+def _told_of_rollback(service: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the task accepts is still not what it has asked for."""
+    update = service.get("UpdateStatus") or {}
+    if update.get("State") not in ROLLBACKS:
+        return ()
+    return (
+        f"the update of service {service['Spec']['Name']} failed and was rolled back "
+        f"({update.get('Message') or update['State']}): it runs with the spec that it had before",
+    )
 
 
 def fingerprint(document: Mapping[str, Any]) -> int:
@@ -215,6 +235,8 @@ def _observer(engine: Engine, params: Mapping[str, Any]) -> Callable[[], Seen]:
         # The name filter matches prefixes as well, and the engine keeps names unique.
         found = engine.services({"name": [params["name"]]})
         service = next((s for s in found if s["Spec"]["Name"] == params["name"]), None)
+        if params["state"] == ROLLED_BACK and service:
+            return _with_names(engine, service)
         if params["state"] != PRESENT:
             return Seen(service)
         stored = _image_of(service["Spec"]) if service else ""
@@ -239,6 +261,17 @@ def _observer(engine: Engine, params: Mapping[str, Any]) -> Callable[[], Seen]:
         )
 
     return observe
+
+
+def _with_names(engine: Engine, service: Mapping[str, Any]) -> Seen:
+    """With the names of what its specs know by ID alone."""
+    networks = _ids(engine.networks())
+    specs = (service["Spec"], service.get("PreviousSpec") or {})
+    tasks = [spec.get("TaskTemplate") or {} for spec in specs]
+    targets = {network["Target"] for task in tasks for network in task.get("Networks") or []}
+    if not targets <= set(networks.values()):
+        networks.update(_ids([engine.swarm_network(name) for name in PREDEFINED]))
+    return Seen(service, networks=networks, configs=_ids(engine.configs()))
 
 
 def _network_ids(engine: Engine, params: Mapping[str, Any]) -> Ids:
@@ -270,7 +303,7 @@ def _decider(
     if params["state"] == ROLLED_BACK:
         return lambda seen: decide_rolled_back(seen, params)
     # Counted from what was there first: a restart whose answer was lost is not done twice.
-    forced = _force_count(first.service["Spec"]) + 1 if first.service else 0
+    forced = force_count(first.service["Spec"]) + 1 if first.service else 0
     return lambda seen: decide(seen, params, values, forced)
 
 
@@ -306,7 +339,8 @@ def decide(
     spec = _forced(spec, one_shot(params, "force_update"), forced, seen.service is None)
     spec = _overlaid(spec, params["spec"] or {})
     warnings = (seen.image.warning,) if seen.image.warning else ()
-    view = _view(params, values, seen, mode)
+    is_forced = one_shot(params, "force_update") is not False
+    view = _view(list(values), seen, mode, is_forced, params["spec"] or {})
     if seen.service is None:
         action = Action(
             f"create service {name}",
@@ -359,12 +393,17 @@ def decide_rolled_back(seen: Seen, params: Mapping[str, Any]) -> Plan:
             f"service {name} has no previous spec to return to: it has not been updated since it "
             "was created or rolled back"
         )
-    before, after = differing(spec, previous)
-    if not before and not after:
+    raw = differing(spec, previous)
+    if not any(raw):
         raise Refused(
             f"the previous spec of service {name} is the one that it has: an update that changed "
             "nothing has taken the place of what was before it"
         )
+    view = _view([option for option, _row in leaves(ROWS)], seen, mode_of(spec), True, {})
+    before, after = view(spec), view(previous)
+    if before == after:
+        # Defaults that one of them leaves to the engine, or fields that no option is for.
+        before, after = raw
     action = Action(
         f"roll back service {name}",
         "service_rollback",
@@ -373,16 +412,10 @@ def decide_rolled_back(seen: Seen, params: Mapping[str, Any]) -> Plan:
             "version": seen.service["Version"]["Index"],
             "spec": spec,
         },
-        _everything(spec),
-        _everything(previous),
+        before,
+        after,
     )
     return Plan((action,))
-
-
-def _everything(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of a spec, in the user's words."""
-    rows = rows_of(mode_of(spec))
-    return shown(rows, spec, [name for name, _row in leaves(rows)])
 
 
 def _refuse_for_mode(params: Mapping[str, Any], mode: str) -> None:
@@ -453,7 +486,10 @@ def _credentials(
         resolved = {f"credential_spec.{name}": source for name, source in sources.items()}
         if not any(sources.values()):
             resolved["credential_spec"] = CLEARED
-    configs = [_without_nulls(config) for config in container.get("Configs") or []]
+    configs = [
+        {key: value for key, value in config.items() if value is not None}
+        for config in container.get("Configs") or []
+    ]
     kept = list(values.get("configs", configs))
     for config in configs:
         if "Runtime" in config and config["ConfigID"] == stored.get("Config"):
@@ -467,10 +503,6 @@ def _credentials(
     if kept != values.get("configs", configs):
         resolved["configs"] = kept
     return resolved
-
-
-def _without_nulls(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if value is not None}
 
 
 def _reference(ids: Ids, reference: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -502,10 +534,6 @@ def _refuse_double_targets(resolved: Mapping[str, Any]) -> None:
                 raise InvalidOption(f"{option}: two of them have the filename {target}")
 
 
-def _force_count(spec: Mapping[str, Any]) -> int:
-    return int(spec["TaskTemplate"].get("ForceUpdate") or 0)
-
-
 def _forced(spec: dict[str, Any], key: str | bool, count: int, is_new: bool) -> dict[str, Any]:
     """Restart the tasks: at each run, or once for the key."""
     if key is False:
@@ -515,7 +543,7 @@ def _forced(spec: dict[str, Any], key: str | bool, count: int, is_new: bool) -> 
             return spec
         spec["Labels"] = {**(spec.get("Labels") or {}), FORCED_BY: key}
     if not is_new:
-        spec["TaskTemplate"]["ForceUpdate"] = max(count, _force_count(spec))
+        spec["TaskTemplate"]["ForceUpdate"] = max(count, force_count(spec))
     return spec
 
 
@@ -543,24 +571,24 @@ def _below(document: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _view(
-    params: Mapping[str, Any], values: Mapping[str, Any], seen: Seen, mode: str
+    options: Sequence[str], seen: Seen, mode: str, with_restarts: bool, parts: Mapping[str, Any]
 ) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """How the task's options are shown of a spec, before and after."""
+    """How these options, and raw parts, are shown of a spec, before and after."""
     names = {network_id: name for name, network_id in seen.networks.items()}
     configs = {config_id: name for name, config_id in seen.configs.items()}
 
     def view(spec: Mapping[str, Any]) -> dict[str, Any]:
-        result = shown(rows_of(mode), spec, list(values))
+        result = shown(rows_of(mode), spec, options)
         for network in result.get("networks", []):
             network["name"] = names.get(network["name"], network["name"])
         result.get("networks", []).sort(key=lambda network: str(network["name"]))
         if "credential_spec.config" in result:
             config = result["credential_spec.config"]
             result["credential_spec.config"] = configs.get(config, config)
-        if one_shot(params, "force_update"):
-            result["force_update"] = _force_count(spec)
-        if params["spec"]:
-            result["spec"] = _below(spec, params["spec"])
+        if with_restarts:
+            result["force_update"] = force_count(spec)
+        if parts:
+            result["spec"] = _below(spec, parts)
         return result
 
     return view

@@ -139,7 +139,7 @@ def never_asked(name: str) -> Manifest:
         ("web:2", f"web:1@{ONE}", NEVER),
         ("web:1", "", NEVER),
         ("web:1", f"web:1@{ONE}", CHANGED),
-        ("web:1", "web:1", CHANGED),
+        ("web:1", "web:1", NEVER),
         (f"web:1@{ONE}", f"web:1@{ONE}", CHANGED),
     ],
 )
@@ -147,6 +147,12 @@ def test_nobody_is_asked_where_there_is_nothing_to_know(
     given: str, stored: str, resolve: str
 ) -> None:
     assert pin(given, stored, resolve, never_asked) == Pinned()
+
+
+def test_an_image_that_was_never_pinned_stays_so_with_a_warning() -> None:
+    pinned = pin("web:1", "web:1", CHANGED, never_asked)
+    assert pinned.image == ""
+    assert pinned.warning.startswith("web:1 is stored without a digest")
 
 
 @pytest.mark.parametrize(

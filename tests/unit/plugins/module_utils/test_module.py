@@ -153,6 +153,33 @@ def test_what_is_missing_from_an_answer_is_a_warning(
     assert "warnings" not in result
 
 
+# What is given as null
+
+
+def test_a_group_of_nulls_is_not_managed_and_an_empty_one_is_cleared(
+    daemon: Daemon, host: str
+) -> None:
+    run("swarm_init", host)
+    web = {"name": "web", "resolve_image": "never", "wait": False}
+    run("service", host, **web, image="web:1", limits={"cpus": 0.5, "memory": "64M"})
+    for limits in ({"cpus": None}, {"cpus": None, "memory": None}, {"cpus": None, "memory": "64M"}):
+        result = run("service", host, **web, limits=limits)
+        assert result["changed"] is False, limits
+    resources = daemon.swarm_or_fail().service("web").spec["TaskTemplate"]["Resources"]
+    assert resources["Limits"] == {"NanoCPUs": 500000000, "MemoryBytes": 67108864}
+    assert run("service", host, **web, limits={})["changed"] is True
+
+
+@pytest.mark.parametrize(
+    ("module", "given"),
+    [("service", {"name": "web", "image": "web:1"}), ("swarm_init", {}), ("swarm_info", {})],
+)
+def test_no_wait_ends_before_it_begins(module: str, given: dict[str, Any], host: str) -> None:
+    result = run(module, host, **given, wait_timeout=-5)
+    assert result["failed"] is True
+    assert result["msg"] == "wait_timeout is a number of seconds from 0 up"
+
+
 # Which engine
 
 

@@ -245,6 +245,11 @@ def test_a_rollback_by_the_swarm_is_a_success_where_that_is_said(host: Daemon) -
     outcome, facts = web(host, on_rollback="accept", **roll)
     assert outcome.changed
     assert image_of(host) == "web:1"
+    (warning,) = [text for text in outcome.warnings if "rolled back" in text]
+    assert warning == (
+        "the update of service web failed and was rolled back (rollback completed): it runs with "
+        "the spec that it had before"
+    )
     assert [task["image"] for task in facts["tasks"]] == ["web:1"]
     assert facts["service_spec"] == host.swarm_or_fail().service("web").spec
     # A task that asks for the other spec asks for it again.
@@ -273,6 +278,62 @@ def test_a_rollback_returns_to_the_spec_before_and_waits_and_is_done_once(host: 
     assert not web(host, state="rolled_back")[0].changed
     assert (host.world.writes, image_of(host)) == ([], "web:1")
     assert [task["ID"] for task in host.swarm_or_fail().service("web").tasks] == tasks
+
+
+def test_an_update_that_succeeds_warns_of_no_rollback_of_an_earlier_time(host: Daemon) -> None:
+    web(host, image="web:1", resolve_image="never")
+    web(host, image="web:2", resolve_image="never")
+    web(host, state="rolled_back")
+    for image in ("web:1", "web:2"):
+        outcome, _facts = web(host, image=image, resolve_image="never", on_rollback="accept")
+        assert outcome.warnings == ()
+
+
+def test_the_rollback_of_a_restart_shows_the_restart(host: Daemon) -> None:
+    web(host, image="web:1")
+    web(host, force_update="true")
+    (entry,) = for_ansible(web(host, check_mode=True, state="rolled_back")[0].actions)
+    assert (entry["before"], entry["after"]) == ({"force_update": 1}, {"force_update": 0})
+
+
+def test_a_rollback_shows_what_it_names_by_name(
+    host: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = host.engine
+    for name in ("back", "front"):
+        engine.network_create({"Name": name, "Driver": "overlay"})
+    engine.config_create({"Name": "account", "Data": "e30="})
+    web(host, image="web:1", networks=["front"])
+    web(host, networks=["front", "back"], credential_spec={"config": "account"})
+
+    def shown() -> tuple[list[str], list[str]]:
+        task = params("service", {"name": "web", "state": "rolled_back"})
+        outcome, _facts = ensure(engine, task, Run(check_mode=True, clock=host.world.clock))
+        (entry,) = for_ansible(outcome.actions)
+        assert entry["before"]["credential_spec.config"] == "account"
+        assert entry["after"]["credential_spec.config"] == ""
+        before, after = (
+            [str(network["name"]) for network in entry[side]["networks"]]
+            for side in ("before", "after")
+        )
+        return before, after
+
+    assert shown() == (["back", "front"], ["front"])
+    # One that each node has by itself is in no list.
+    ids = {network["Name"]: network["Id"] for network in engine.networks()}
+    listed = [network for network in engine.networks() if network["Name"] != "front"]
+    own = {"bridge": "b", "host": ids["front"]}
+    monkeypatch.setattr(engine, "networks", lambda: listed)
+    monkeypatch.setattr(engine, "swarm_network", lambda name: {"Name": name, "Id": own[name]})
+    assert shown() == (["back", "host"], ["host"])
+
+
+def test_a_rollback_that_no_option_tells_of_shows_the_spec_itself(host: Daemon) -> None:
+    web(host, image="web:1")
+    web(host, spec={"TaskTemplate": {"RestartPolicy": {"Condition": "any"}}})
+    (entry,) = for_ansible(web(host, check_mode=True, state="rolled_back")[0].actions)
+    assert entry["before"]["TaskTemplate"]["RestartPolicy"]["Condition"] == "any"
+    assert not entry["after"]["TaskTemplate"].get("RestartPolicy")
 
 
 def test_what_was_rolled_back_and_updated_can_be_rolled_back_again(host: Daemon) -> None:
@@ -507,7 +568,8 @@ def test_a_crash_loop_is_none_the_better_for_an_update_that_is_completed(
     for _run in range(5):
         with pytest.raises(NotConverged, match=r"non-zero exit \(1\)"):
             web(host, image="web:2", update_config=update, wait_timeout=30)
-    assert host.swarm_or_fail().service("web").update_status["State"] == "completed"
+    update = host.swarm_or_fail().service("web").update_status or {}
+    assert update["State"] == "completed"
 
 
 def test_a_container_that_ends_well_and_shall_not_is_no_success(host: Daemon) -> None:

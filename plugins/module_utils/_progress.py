@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
@@ -22,6 +21,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     TERMINAL,
     engine_time,
     of_last_run,
+    since,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
     JOBS,
@@ -69,7 +69,7 @@ def service_progress(
     # A spec that comes back makes those of its tasks up to date that ended when it went.
     began = engine_time(update.get("StartedAt", ""))
     new = [
-        task for task in of_last_run(service, up_to_date) if _is_meant(task) or _time(task) >= began
+        task for task in of_last_run(service, up_to_date) if _is_meant(task) or since(task) >= began
     ]
     known = {task["ID"] for task in new}
     old = [task for task in tasks if task["ID"] not in known and _is_alive(task)]
@@ -118,7 +118,7 @@ def _slot(task: Document, has_slots: bool, names: Mapping[str, str]) -> Slot:
 def _telling(task: Document, known: Collection[str]) -> tuple[Any, ...]:
     """Of the tasks of a slot, the greatest is the one to tell of."""
     is_known = task["ID"] in known
-    return is_known and _is_meant(task), not is_known, _time(task)
+    return is_known and _is_meant(task), not is_known, since(task)
 
 
 def _doing(found: Sequence[Document], known: Collection[str], where: Where) -> Doing:
@@ -175,10 +175,6 @@ def _image(task: Document) -> str:
 
 def _error(task: Document) -> str:
     return " ".join(task["Status"].get("Err", "").split())
-
-
-def _time(task: Document) -> datetime:
-    return engine_time(task["Status"]["Timestamp"])
 
 
 def _names(nodes: Sequence[Document]) -> dict[str, str]:

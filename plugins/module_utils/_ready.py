@@ -108,7 +108,7 @@ def _all_running(
         return Look(Verdict.WAIT, _joined("no node has a task of it", errors))
     if update_state in IN_PROGRESS:
         return Look(Verdict.WAIT, _joined(f"the update is in state {update_state}", errors))
-    youngest = max(map(_since, running), default=None)
+    youngest = max(map(since, running), default=None)
     monitor = monitor_seconds(spec)
     # Also after an update: that it is completed says nothing of tasks that have failed since.
     if youngest and (now - youngest).total_seconds() < monitor:
@@ -160,7 +160,8 @@ def slot_of(task: Document, mode: str) -> Any:
     return task.get("NodeID") or "" if mode in (GLOBAL, GLOBAL_JOB) else task.get("Slot") or 0
 
 
-def _since(task: Document) -> datetime:
+def since(task: Document) -> datetime:
+    """When the task came into the state that it is in."""
     return engine_time(task["Status"]["Timestamp"])
 
 
@@ -168,7 +169,7 @@ def _by_slot(spec: Document, tasks: Sequence[Document]) -> list[list[Document]]:
     """The tasks of each slot, the most alive one first, of several dead ones the newest."""
     mode = mode_of(spec)
     slots: dict[Any, list[Document]] = {}
-    newest_first = sorted(tasks, key=_since, reverse=True)
+    newest_first = sorted(tasks, key=since, reverse=True)
     for task in sorted(newest_first, key=_liveliness):
         slots.setdefault(slot_of(task, mode), []).append(task)
     return list(slots.values())
@@ -290,7 +291,7 @@ def task_errors(
     """What the newest troubled tasks say, each reason once."""
     names = {node["ID"]: (node.get("Description") or {}).get("Hostname", "") for node in nodes}
     reasons: dict[str, str] = {}
-    for task in sorted(tasks, key=_since, reverse=True):
+    for task in sorted(tasks, key=since, reverse=True):
         reason = task["Status"].get("Err")
         if not reason and not may_complete and task["Status"]["State"] == COMPLETE:
             reason = "its container has ended, with exit code 0"
@@ -310,7 +311,7 @@ def newest_failure(tasks: Sequence[Document]) -> Document | None:
         if task["Status"]["State"] in (*FAILED, COMPLETE)
         and (task["Status"].get("ContainerStatus") or {}).get("ContainerID")
     ]
-    return max(failed, key=_since, default=None)
+    return max(failed, key=since, default=None)
 
 
 def _joined(*parts: str) -> str:

@@ -22,7 +22,10 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import quote
 
+from ansible_collections.shoal.swarm.plugins.module_utils._libraries import look_in_venv
+
 try:
+    look_in_venv("docker")
     import docker
     import docker.auth
     import docker.errors

@@ -10,7 +10,10 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.shoal.swarm.plugins.module_utils._libraries import look_in_venv
+
 try:
+    look_in_venv("jsondiff")
     import jsondiff
 except ImportError:
     HAS_JSONDIFF = False

@@ -194,8 +194,8 @@ def test_with_tls_the_port_is_spoken_to_by_https(host: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """One certificate for the engine, for its client and for the root CA of both."""
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """One certificate for the engine, for its client and for the root CA of both, and its key."""
     folder = tmp_path_factory.mktemp("tls")
     key, cert = str(folder / "key.pem"), str(folder / "cert.pem")
     usage = "keyUsage=critical,keyCertSign,digitalSignature"
@@ -208,38 +208,34 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         check=True,
         capture_output=True,
     )
-    return {"ca_path": cert, "client_cert": cert, "client_key": key}
+    return cert, key
 
 
 @pytest.fixture
-def tls_host(daemon: Daemon, certificate: dict[str, str]) -> Iterator[str]:
-    """An engine that only talks to whom its CA knows."""
+def over_tls(daemon: Daemon, certificate: tuple[str, str]) -> Iterator[Connection]:
+    """The way to an engine that only talks to whom its CA knows."""
+    cert, key = certificate
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate["client_cert"], certificate["client_key"])
-    context.load_verify_locations(certificate["ca_path"])
+    context.load_cert_chain(cert, key)
+    context.load_verify_locations(cert)
     context.verify_mode = ssl.CERT_REQUIRED
     with serve(daemon, tls=context) as docker_host:
-        yield docker_host
+        yield Connection(docker_host=docker_host, ca_path=cert, client_cert=cert, client_key=key)
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "UNUSED"])
-@pytest.mark.parametrize("check", ["tls", "validate_certs"])
+@pytest.mark.parametrize("validates", [False, True])
 def test_both_ends_show_their_certificates(
-    monkeypatch: pytest.MonkeyPatch,
-    tls_host: str,
-    certificate: dict[str, str],
-    variable: str,
-    check: str,
+    monkeypatch: pytest.MonkeyPatch, over_tls: Connection, variable: str, validates: bool
 ) -> None:
     """Whatever other CAs the host is told to trust."""
     monkeypatch.setenv(variable, "/etc/hostname")
-    engine = connect(Connection(docker_host=tls_host, **{check: True}, **certificate))
+    engine = connect(replace(over_tls, tls=True, validate_certs=validates))
     assert engine.info()["Name"] == "node1"
 
 
-def test_an_engine_of_another_ca_is_refused(tls_host: str, certificate: dict[str, str]) -> None:
-    client = {k: v for k, v in certificate.items() if k != "ca_path"}
-    text = refusal(Connection(docker_host=tls_host, validate_certs=True, **client))
+def test_an_engine_of_another_ca_is_refused(over_tls: Connection) -> None:
+    text = refusal(replace(over_tls, validate_certs=True, ca_path=None))
     assert "certificate verify failed" in text
 
 

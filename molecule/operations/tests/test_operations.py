@@ -191,10 +191,14 @@ def test_a_drain_empties_the_host(play: Callable[..., Recap], lab: Lab) -> None:
     assert recap.returncode == 0
     assert running(lab, victim) == []
     spec = lab.nodes(MANAGERS[0])[victim]["Spec"]
-    assert (spec["Availability"], spec["Labels"][REMEMBERED]) == ("drain", "active")
+    assert spec["Availability"] == "drain"
     assert_serves(lab, MANAGERS[0])
     again = play("drain", "-e", f"swarm_hosts={victim}")
     assert (again.returncode, again.counts("changed")[victim]) == (0, 0)
+    # Until it is said to come back, whatever else is done.
+    other = play("reboot", "-e", "maintenance_reboot_only_if_required=true")
+    assert (other.returncode, other.counts("changed")[victim]) == (0, 0)
+    assert lab.nodes(MANAGERS[0])[victim]["Spec"]["Availability"] == "drain"
     back = play("drain", "-e", f"swarm_hosts={victim}", "-e", "drain_state=active")
     assert back.returncode == 0
     assert_whole(lab, MANAGERS, WORKERS)
@@ -286,6 +290,35 @@ def test_a_reboot(play: Callable[..., Recap], lab: Lab) -> None:
     reboot(play, lab, "node2")
     assert_whole(lab, MANAGERS, WORKERS)
     assert lost(lab, since) == 0
+
+
+def test_what_an_earlier_run_has_left_drained_comes_back_though_nothing_is_due(
+    play: Callable[..., Recap], lab: Lab
+) -> None:
+    left = f"sudo docker node update --label-add {REMEMBERED}"
+    lab.on("node1", f"{left}=active --availability drain node4")
+    lab.on("node1", f"{left}=pause --availability drain node5")
+    recap = play("reboot", "-e", "maintenance_reboot_only_if_required=true")
+    assert recap.returncode == 0
+    assert lab.nodes("node1")["node5"]["Spec"]["Availability"] == "pause"
+    lab.on("node1", "sudo docker node update --availability active node5")
+    assert_whole(lab, MANAGERS, WORKERS)
+
+
+def test_a_batch_is_drained_one_host_after_another(play: Callable[..., Recap], lab: Lab) -> None:
+    """Each of the two workers could go by itself, but not both."""
+    web = lab.docker("node1", "service", "inspect", "shop_web")
+    image = web[0]["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    create = "sudo docker service create --quiet --name pinned --replicas 2"
+    lab.on("node1", f"{create} --constraint node.role==worker {image} sleep 100000")
+    before = untouched(lab)
+    batch = ("-e", "maintenance_batch=2", "-e", "maintenance_force=false")
+    recap = play("reboot", "-e", "swarm_hosts=node4,node5", *batch)
+    assert recap.returncode != 0
+    assert "cannot be drained without harm" in " ".join(recap.output.split())
+    assert untouched(lab) == before
+    lab.on("node1", "sudo docker service rm pinned")
+    assert_whole(lab, MANAGERS, WORKERS)
 
 
 def reboot(play: Callable[..., Recap], lab: Lab, host: str) -> Recap:
@@ -380,6 +413,14 @@ def test_a_dead_host_is_removed_and_comes_back(
 ) -> None:
     lab.command("kill", victim)
     until(lambda: lab.nodes("node1")[victim]["Status"]["State"] == "down", 90)
+    asked = ("reboot", "-e", "maintenance_reboot_only_if_required=true")
+    refused = play(*asked, "--ssh-common-args=-oConnectTimeout=3")
+    assert refused.returncode != 0
+    assert f"{victim} (does not answer)" in " ".join(refused.output.split())
+    skip = ("-e", "maintenance_skip_down=true", "--ssh-common-args=-oConnectTimeout=3")
+    without = play(*asked, *skip)
+    assert without.returncode == 0
+    assert f"{victim} (does not answer)" in " ".join(without.output.split())
     recap = play(
         "remove_node", "-e", f"swarm_hosts={victim}", "--ssh-common-args=-oConnectTimeout=3"
     )
@@ -422,7 +463,26 @@ def newer_engine(lab: Lab) -> None:
         )
 
 
-def test_an_upgrade(play: Callable[..., Recap], lab: Lab) -> None:
+def is_fit(node: dict[str, Any]) -> bool:
+    reachability = node.get("ManagerStatus", {}).get("Reachability", "reachable")
+    return (node["Status"]["State"], reachability) == ("ready", "reachable")
+
+
+def break_off(infra: Infra, inventory: Path, name: str, *arguments: str, after: str) -> str:
+    """Kill a run when it comes to a task; what it said until then."""
+    process = infra.start(f"shoal.swarm.{name}", *arguments, inventory=inventory)
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("TASK") and after in line:
+            break
+    process.kill()
+    process.communicate()
+    return "".join(said)
+
+
+def test_an_upgrade(play: Callable[..., Recap], infra: Infra, variables: Path, lab: Lab) -> None:
     since = now()
     newer_engine(lab)
     leader = lab.leader(MANAGERS)
@@ -431,8 +491,18 @@ def test_an_upgrade(play: Callable[..., Recap], lab: Lab) -> None:
     assert checked.returncode == 0
     assert set(checked.counts("changed").values()) - {0}
     assert untouched(lab) == before
+    # As somebody gives them on the command line: all of them texts.
+    given = ("-e", "maintenance_wait_timeout=600", "-e", "maintenance_force=false")
+    given = (*given, "-e", "maintenance_batch=2")
     with QuorumWatch(lab) as watch:
-        recap = play("upgrade", "-e", "engine_version=26.1.5")
+        broken_off = break_off(
+            infra, variables, "upgrade", "-e", "engine_version=26.1.5", after="is back in its swarm"
+        )
+        left = {n: node["Spec"] for n, node in lab.nodes(leader).items()}
+        until(lambda: all(is_fit(node) for node in lab.nodes(leader).values()))
+        recap = play("upgrade", "-e", "engine_version=26.1.5", *given)
+    assert "Restart the engine" in broken_off
+    assert [spec["Labels"][REMEMBERED] for spec in left.values() if spec["Availability"] == "drain"]
     assert recap.returncode == 0
     assert watch.looks > 10
     assert watch.gaps == 0

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import outer
-from plan import DISTRIBUTIONS, LABEL, Group, Host
+from plan import BARE, LABEL, WITH_DOCKER, Group, Host
 from run import attempt, docker, pipe, run, say
 
 RECIPES = Path(__file__).resolve().parent / "images"
@@ -28,7 +28,7 @@ LOCAL_CAS = Path("/usr/local/share/ca-certificates")
 BUILD_TIMEOUT = 1800
 
 # The registry and the applications in it are the same in every lab.
-REGISTRY_DISTRIBUTION = DISTRIBUTIONS[0]
+REGISTRY_DISTRIBUTION = BARE[0]
 # The container in which the registry is filled before its image is taken.
 FILLER = "shoal-lab-filler"
 
@@ -36,10 +36,11 @@ BASE_PACKAGES = tuple(
     "systemd systemd-sysv dbus sudo openssh-server python3 python3-apt ca-certificates iproute2"
     " procps kmod".split()
 )
-# What roles and tests install: fetched into the image, not installed in it.
+# What roles and tests install: fetched into the image. Where no role can, it is installed in it.
 FETCHED_PACKAGES = {
     "trixie": "docker.io docker-cli iptables nftables ufw firewalld python3-docker",
     "bookworm": "docker.io iptables nftables ufw firewalld python3-docker",
+    "forky": "docker.io docker-cli iptables python3-docker python3-jsondiff",
 }
 
 
@@ -154,6 +155,9 @@ def ensure_base(distribution: str) -> str:
         return image
     say(f"Making a bare {distribution} from Debian's packages")
     tree = ["mmdebstrap", "--quiet", "--variant=minbase", "--format=tar"]
+    if distribution in WITH_DOCKER:
+        # Before its release an index is valid for a week, and the mirror's may be older.
+        tree += ["--aptopt=Acquire::Check-Valid-Until false"]
     tree += [f"--include={','.join(BASE_PACKAGES)}", distribution, "-", *mirrors]
     # The import of a tree that broke off half way may succeed: the name comes after the check.
     unchecked = f"{image}-unchecked"
@@ -183,6 +187,21 @@ def ensure_host(distribution: str) -> str:
             target.write_bytes(content)
         build(image, "host", context, BASE=base, FETCH=FETCHED_PACKAGES[distribution])
     return image
+
+
+def ensure_engine(host_image: str, distribution: str) -> str:
+    """A host's image with Docker in it, and no systemd that runs."""
+    packages = FETCHED_PACKAGES[distribution]
+    mark = fingerprint([host_image.encode(), *folder_parts(RECIPES / "engine")])
+    image = f"shoal-lab/engine:{distribution}-{mark}"
+    if not exists(image):
+        build(image, "engine", RECIPES / "engine", BASE=host_image, PACKAGES=packages)
+    return image
+
+
+def ensure_distribution(distribution: str) -> str:
+    host_image = ensure_host(distribution)
+    return ensure_engine(host_image, distribution) if distribution in WITH_DOCKER else host_image
 
 
 def ensure_registry(host_image: str) -> str:
@@ -245,9 +264,9 @@ def remove_filler() -> None:
 def ensure(hosts: Collection[Host]) -> dict[str, str]:
     """Host name → its image, made where it is not there yet."""
     registries = {host.name for host in hosts if host.group is Group.REGISTRIES}
-    distributions = {host.distribution for host in hosts}
+    distributions = sorted({host.distribution for host in hosts})
     with outer.machine_lock("images"), ThreadPoolExecutor() as workers:
-        building = {name: workers.submit(ensure_host, name) for name in sorted(distributions)}
+        building = {each: workers.submit(ensure_distribution, each) for each in distributions}
         built = {name: future.result() for name, future in building.items()}
         registry = {name: ensure_registry(built[REGISTRY_DISTRIBUTION]) for name in registries}
     return {host.name: built[host.distribution] for host in hosts} | registry

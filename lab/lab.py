@@ -183,6 +183,9 @@ def wait_for(lab: Lab, host: Host) -> None:
             logs = f"docker logs {lab.container(host.name)}"
             raise LabError(f"{host.name} opened no SSH port in {BOOT_TIMEOUT} s: see `{logs}`")
         time.sleep(0.2)
+    if host.distribution in plan.WITH_DOCKER:
+        # No systemd, and sshd is what it starts last.
+        return
     login = plan.ssh_arguments(lab, host.address)
     # Once more if it fails: a host that boots turns users away for a moment (pam_nologin), and
     # systemctl, with its bus just starting, may miss the signal that it waits for.
@@ -425,7 +428,7 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument(
             "--distribution",
             default=environment.get("LAB_DISTRIBUTION") or plan.DISTRIBUTIONS[0],
-            help=f"{' or '.join(plan.DISTRIBUTIONS)} (LAB_DISTRIBUTION; default: %(default)s)",
+            help=f"{', '.join(plan.DISTRIBUTIONS)} (LAB_DISTRIBUTION; default: %(default)s)",
         )
         made.add_argument(
             "--inventory",

@@ -21,7 +21,10 @@ from pathlib import Path
 from typing import Any
 
 # Debian releases that boot with systemd as a container, on cgroup v1 and v2.
-DISTRIBUTIONS = ("trixie", "bookworm")
+BARE = ("trixie", "bookworm")
+# The systemd of a newer one wants cgroup v2: its hosts come with Docker, under a small init.
+WITH_DOCKER = ("forky",)
+DISTRIBUTIONS = (*BARE, *WITH_DOCKER)
 USER = "admin"
 REGISTRY_PORT = 5000
 

@@ -58,7 +58,7 @@ def test_one_host_may_run_another_distribution() -> None:
         (["node5=bookworm"], {"node5": "bookworm"}),
         (["", "node5=bookworm", "node4=trixie"], {"node5": "bookworm", "node4": "trixie"}),
         (["node5=bookworm node4=trixie"], {"node5": "bookworm", "node4": "trixie"}),
-        (["node5=bookworm,node4=trixie"], {"node5": "bookworm", "node4": "trixie"}),
+        (["node5=bookworm,node4=forky"], {"node5": "bookworm", "node4": "forky"}),
     ],
 )
 def test_overrides_are_read(words: list[str], expected: dict[str, str]) -> None:
@@ -238,6 +238,13 @@ def test_the_machine_s_mirrors_serve_other_releases() -> None:
         "deb http://mirror.example/security trixie-security main",
     ]
     assert images.sources("http://x.example/|noble|Ubuntu\n", "noble", "trixie") == []
+
+
+def test_where_no_role_is_applied_docker_is_there() -> None:
+    assert set(images.FETCHED_PACKAGES) == set(plan.DISTRIBUTIONS)
+    for distribution in plan.WITH_DOCKER:
+        wanted = {"docker.io", "docker-cli", "python3-docker", "python3-jsondiff"}
+        assert wanted <= set(images.FETCHED_PACKAGES[distribution].split())
 
 
 def test_only_what_downloads_need_is_taken_from_apt() -> None:

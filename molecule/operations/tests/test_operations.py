@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import shutil
 import sys
@@ -23,6 +24,8 @@ MANAGERS = ["node1", "node2", "node3"]
 WORKERS = ["node4", "node5"]
 HOSTS = MANAGERS + WORKERS
 REMEMBERED = "shoal.swarm/availability"
+RESTORE = ["restore", "-e", "restore_host=node1", "-e", "maintenance_backup=none.tar.gz"]
+SEAL = "sudo sha256sum /var/lib/docker/swarm/certificates/swarm-node.key"
 
 # It answers for a while after it was told to stop, to those who looked its address up before.
 SERVE = """sh -c 'serve & server=$$!; trap "sleep 3; kill $$server" TERM; wait; wait'"""
@@ -210,14 +213,29 @@ def test_a_drain_empties_the_host(play: Callable[..., Recap], lab: Lab) -> None:
     [
         (["drain"], "Say which hosts"),
         (["drain", "-e", "swarm_hosts=node4", "-e", "drain_state=gone"], "drained or active"),
+        (["drain", "-e", "swarm_hosts=node4,nodex"], "swarm_hosts says nodex"),
+        (["drain", "--limit", "node4"], "Say which hosts"),
+        (["drain", "-e", "swarm_hosts=node4", "--limit", "node5"], "within --limit"),
         (["remove_node"], "Say which hosts"),
+        (["remove_node", "-e", "swarm_hosts=nodex"], "swarm_hosts says nodex"),
         (["reset"], "reset_confirm=true"),
+        (["reset", "--limit", "node4"], "reset_confirm=true"),
         (["upgrade"], "Say to which version"),
         (["upgrade", "-e", "engine_version=99.9"], "apt-cache madison"),
         (["rotate", "-e", '{"rotate": ["everything"]}'], "rotate is a list of"),
+        (["rotate", "-e", '{"rotate": ["unlock_key"]}'], "autolock is off"),
+        (["backup", "--limit", "node4"], "no host of the group swarm_managers"),
         (["restore"], "Say which backup"),
+        (["restore", "--limit", "node4"], "Say which backup"),
+        ([*RESTORE, "--limit", "node2,node4"], "do not leave that host out"),
+        (RESTORE, "There is no "),
         (["recover"], "Say which manager"),
-        (["recover", "-e", "recover_host=node1"], "has its quorum"),
+        (["recover", "--limit", "node4"], "Say which manager"),
+        (["recover", "-e", "recover_host=node1"], "has its quorum: node1, node2, node3"),
+        (
+            ["recover", "-e", "recover_host=node1", "--limit", "node1"],
+            "has its quorum: node1, node2",
+        ),
     ],
     ids=str,
 )
@@ -229,6 +247,16 @@ def test_what_is_refused_changes_nothing(
     assert recap.returncode != 0
     assert says in " ".join(recap.output.split())
     assert untouched(lab) == before
+
+
+def test_managers_that_will_not_do_are_named_with_the_reason(play: Callable[..., Recap]) -> None:
+    group = "maintenance_manager_group=swarm_workers"
+    recap = play("drain", "-e", "swarm_hosts=node4", "-e", group)
+    assert recap.returncode != 0
+    told = " ".join(recap.output.split())
+    assert "node5: it is a worker; node4: it is a worker." in told
+    # There is nothing that would have to be recovered.
+    assert "recover" not in told
 
 
 @pytest.mark.parametrize(
@@ -253,6 +281,11 @@ def test_check_mode_changes_nothing(
     assert recap.returncode == 0
     assert (sum(recap.counts("changed").values()) > 0) is would_change
     assert untouched(lab) == before
+
+
+def said(recap: Recap) -> str:
+    """What a play has said, without its line breaks."""
+    return " ".join(recap.output.split())
 
 
 def untouched(lab: Lab) -> Any:
@@ -369,6 +402,42 @@ def test_the_ca_is_rotated(play: Callable[..., Recap], lab: Lab) -> None:
     assert lost(lab, since) == 0
 
 
+def unlock_key(lab: Lab) -> str:
+    return lab.on("node1", "sudo docker swarm unlock-key --quiet").strip()
+
+
+def test_the_unlock_key_is_rotated(play: Callable[..., Recap], lab: Lab, tmp_path: Path) -> None:
+    lab.on("node1", "sudo docker swarm update --autolock=true")
+    until(lambda: all(is_locked(lab, host) for host in MANAGERS))
+    before, sealed = unlock_key(lab), {host: lab.on(host, SEAL) for host in MANAGERS}
+    file = tmp_path / "unlock-key"
+    asked = ("-e", '{"rotate": ["unlock_key"], "rotate_key": "first"}', "--diff")
+    recap = play("rotate", *asked, "-e", f"rotate_unlock_key_file={file}")
+    assert recap.returncode == 0
+    after = unlock_key(lab)
+    assert after != before
+    assert before not in recap.output
+    assert after not in recap.output
+    kept = {path.read_text().strip(): path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert kept == {before: 0o600, after: 0o600}
+    assert file.read_text().strip() == after
+    again = play("rotate", *asked, "-e", f"rotate_unlock_key_file={file}")
+    assert sum(again.counts("changed").values()) == 0
+
+    until(lambda: all(lab.on(host, SEAL) != sealed[host] for host in MANAGERS))
+    lab.on("node2", "sudo systemctl restart docker")
+    assert lab.swarm("node2")["LocalNodeState"] == "locked"
+    lab.on("node2", f"echo {after} | sudo docker swarm unlock")
+    assert_whole(lab, MANAGERS, WORKERS)
+
+    unkept = play("rotate", "-e", '{"rotate": ["unlock_key"], "rotate_key": "second"}')
+    assert unkept.returncode == 0
+    assert "docker swarm unlock-key" in " ".join(unkept.output.split())
+    assert unlock_key(lab) not in (before, after)
+    assert unlock_key(lab) not in unkept.output
+    lab.on("node1", "sudo docker swarm update --autolock=false")
+
+
 # Managers and workers
 
 
@@ -405,6 +474,66 @@ def test_a_node_that_is_removed_comes_back_as_a_new_one(
     assert_whole(lab, MANAGERS, WORKERS)
     assert lab.nodes("node1")["node5"]["ID"] != old
     assert lost(lab, since) == 0
+
+
+def test_a_removal_that_broke_off_is_finished(
+    play: Callable[..., Recap], lab: Lab, groups: Callable[..., None]
+) -> None:
+    lab.on("node5", "sudo docker swarm leave")
+    # A host that is no node can be the first of the group: what is done is done through another.
+    groups([*MANAGERS, "node5"], ["node4"])
+    rotated = play("rotate", "-e", "rotate_key=elsewhere", "--limit", "node5")
+    assert (rotated.returncode, rotated.counts("changed")["node5"]) == (0, 1)
+    groups(MANAGERS, WORKERS)
+    assert play("remove_node", "-e", "swarm_hosts=node5").returncode == 0
+    assert set(lab.nodes("node1")) == set(HOSTS) - {"node5"}
+    assert play("site").returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)
+
+
+def test_a_dead_host_under_another_name_and_its_ghosts(
+    infra: Infra, play: Callable[..., Recap], lab: Lab, variables: Path, tmp_path: Path
+) -> None:
+    def remove(name: str, *arguments: str) -> Recap:
+        """With an inventory that has node5 under this name, at an address outside the swarm."""
+        folder = tmp_path / name
+        shutil.copytree(variables, folder, dirs_exist_ok=True)
+        inventory = yaml.safe_load((folder / "hosts.yml").read_text())
+        workers = inventory["all"]["children"]["swarm_workers"]["hosts"]
+        workers[name] = {**workers.pop("node5"), "ansible_host": "127.0.0.1", "ansible_port": 1}
+        (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
+        arguments = ("-e", f"swarm_hosts={name}", *arguments)
+        return infra.play("shoal.swarm.remove_node", *arguments, inventory=folder)
+
+    def entries() -> dict[str, str]:
+        form = "--filter name=node5 --format '{{.ID}} {{.Status}}'"
+        rows = lab.on("node1", f"sudo docker node ls {form}").splitlines()
+        return dict(row.split() for row in rows)
+
+    token = lab.on("node1", "sudo docker swarm join-token --quiet worker").strip()
+    for _again in range(2):
+        lab.on("node5", "sudo docker swarm leave")
+        lab.on("node5", f"sudo docker swarm join --token {token} {lab.address('node1')}")
+    lab.command("kill", "node5")
+    until(lambda: list(entries().values()) == ["Down"] * 3, 90)
+    before = entries()
+    refused = remove("db-a")
+    assert refused.returncode != 0
+    told = " ".join(refused.output.split())
+    assert all(f"node5 ({node}, down, " in told for node in before)
+    assert entries() == before
+    first, *others = before
+    assert remove("db-a", "-e", f"maintenance_node={first}").returncode == 0
+    assert list(entries()) == others
+    assert remove("node5.example.com").returncode == 0
+    assert entries() == {}
+    # All that is left is of other hosts.
+    again = remove("node5.example.com")
+    assert (again.returncode, sum(again.counts("changed").values())) == (0, 0)
+    lab.command("start", "node5")
+    lab.on("node5", "sudo docker swarm leave --force || true")
+    assert play("site").returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)
 
 
 @pytest.mark.parametrize("victim", ["node4", "node3"], ids=["worker", "manager"])
@@ -537,20 +666,20 @@ def objects(lab: Lab) -> Any:
 
 @pytest.fixture(scope="module")
 def backup(infra: Infra, variables: Path, lab: Lab) -> tuple[Path, Any]:
-    """A backup, and what was in the swarm then."""
-    folder = variables.parent / "backups"
-    before = objects(lab)
+    """A backup in a folder beside the inventory, and what was in the swarm then."""
+    before, since = objects(lab), now()
     recap = infra.play(
-        "shoal.swarm.backup", "-e", f"maintenance_backup_folder={folder}", inventory=variables
+        "shoal.swarm.backup", "-e", "maintenance_backup_folder=backups", inventory=variables
     )
     assert recap.returncode == 0
-    (archive,) = folder.glob("*.tar.gz")
+    assert lost(lab, since) == 0
+    (archive,) = (infra.folder / "backups").glob("*.tar.gz")
     return archive, before
 
 
 def test_a_backup_leaves_the_swarm_whole(backup: tuple[Path, Any], lab: Lab) -> None:
     archive, _before = backup
-    assert archive.stat().st_mode & 0o077 == 0
+    assert archive.stat().st_mode & 0o077 == archive.parent.stat().st_mode & 0o077 == 0
     described = json.loads(Path(f"{archive}.json").read_text())
     assert described["cluster_id"] == lab.swarm("node1")["Cluster"]["ID"]
     assert described["nodes"] == HOSTS
@@ -567,11 +696,39 @@ def test_quorum_that_is_lost_for_good(play: Callable[..., Recap], lab: Lab) -> N
     site = play("site")
     assert site.returncode != 0
     assert "Bring its managers back" in " ".join(site.output.split())
+    drain = " ".join(play("drain", "-e", "swarm_hosts=node4").output.split())
+    assert "node2: its state in the swarm is inactive" in drain
+    assert "shoal.swarm.recover" in drain
+    recover = ("recover", "-e", "recover_host=node1")
+    checked = play(*recover, "--check")
+    assert (checked.returncode, checked.counts("changed")["node1"]) == (0, 1)
+    assert lab.try_on("node1", "sudo docker service ls").returncode != 0
     with timed("recovered"):
-        assert play("recover", "-e", "recover_host=node1").returncode == 0
+        assert play(*recover).returncode == 0
     assert_whole(lab, MANAGERS, WORKERS)
     assert objects(lab) == before
-    assert "has its quorum" in " ".join(play("recover", "-e", "recover_host=node1").output.split())
+    assert "has its quorum" in said(play(*recover))
+
+
+def test_managers_that_cannot_be_asked_may_live(play: Callable[..., Recap], lab: Lab) -> None:
+    """The engine of one stands still, with its state; the other host does not answer at all."""
+    before = objects(lab)
+    lab.on("node2", "sudo systemctl stop docker.socket docker.service")
+    lab.command("kill", "node3")
+    until(lambda: lab.try_on("node1", "sudo docker service ls").returncode != 0, 90)
+    recover = ("recover", "-e", "recover_host=node1", "--ssh-common-args=-oConnectTimeout=3")
+    for limit in ((), ("--limit", "node1,node4,node5")):
+        refused = play(*recover, *limit)
+        assert refused.returncode != 0
+        assert "maintenance_lost_hosts=node2,node3" in said(refused)
+    named = play(*recover, "--check", "-e", "maintenance_lost_hosts=node2,node3")
+    assert (named.returncode, named.counts("changed")["node1"]) == (0, 1)
+    lab.command("start", "node3")
+    lab.on("node2", "sudo systemctl start docker.service docker.socket")
+    until(lambda: lab.try_on("node1", "sudo docker service ls").returncode == 0)
+    assert play("site").returncode == 0
+    assert_whole(lab, MANAGERS, WORKERS)
+    assert objects(lab) == before
 
 
 def test_a_backup_that_is_damaged_is_refused(
@@ -583,11 +740,44 @@ def test_a_backup_that_is_damaged_is_refused(
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
     shutil.copy(f"{archive}.json", f"{damaged}.json")
-    lose(lab, *HOSTS)
-    recap = play("restore", "-e", f"maintenance_backup={damaged}", "-e", "restore_host=node1")
-    assert recap.returncode != 0
-    assert "is not what was backed up" in " ".join(recap.output.split())
-    assert lab.swarm("node1")["LocalNodeState"] == "inactive"
+    lose(lab, *(host for host in HOSTS if host != stranded(archive)))
+    host = saved_on(archive)
+    restore = ("restore", "-e", f"restore_host={host}")
+    refused = play(*restore, "-e", f"maintenance_backup={damaged}")
+    assert refused.returncode != 0
+    assert "is not what was backed up" in said(refused)
+
+    newer = described(archive) | {"engine_version": "99.0.1"}
+    shutil.copy(archive, damaged)
+    Path(f"{damaged}.json").write_text(json.dumps(newer))
+    refused = play(*restore, "-e", f"maintenance_backup={damaged}")
+    assert refused.returncode != 0
+    assert "99.0.1 has written the backup" in said(refused)
+
+    damaged.write_text("no archive")
+    broken = described(archive) | {"sha256": hashlib.sha256(b"no archive").hexdigest()}
+    Path(f"{damaged}.json").write_text(json.dumps(broken))
+    state = "sudo sh -c 'ls -di /var/lib/docker/swarm*'"
+    before = lab.on(host, state)
+    refused = play(*restore, "-e", f"maintenance_backup={damaged}")
+    assert refused.returncode != 0
+    assert "in its place again" in said(refused)
+    assert lab.on(host, state) == before
+    assert lab.swarm(host)["LocalNodeState"] == "inactive"
+
+
+def described(archive: Path) -> dict[str, Any]:
+    """What stands beside a backup."""
+    return json.loads(Path(f"{archive}.json").read_text())
+
+
+def saved_on(archive: Path) -> str:
+    return described(archive)["hostname"]
+
+
+def stranded(archive: Path) -> str:
+    """The manager that still has its state when all the others are lost."""
+    return next(host for host in MANAGERS if host != saved_on(archive))
 
 
 def lose(lab: Lab, *hosts: str) -> None:
@@ -602,12 +792,26 @@ def test_everything_is_lost_and_restored(
     play: Callable[..., Recap], lab: Lab, backup: tuple[Path, Any]
 ) -> None:
     archive, before = backup
-    described = json.loads(Path(f"{archive}.json").read_text())
-    host = f"restore_host={described['hostname']}"
+    host = saved_on(archive)
+    restore = ("restore", "-e", f"restore_host={host}")
+    restore = (*restore, "-e", f"maintenance_backup=backups/{archive.name}")
+    checked = play(*restore, "--check")
+    assert checked.returncode == 0
+    assert "would become the only manager" in said(checked)
+    assert lab.swarm(host)["LocalNodeState"] == "inactive"
+    left = lab.swarm(stranded(archive))["NodeID"]
+    assert left != ""
+    # As if it broke off when the swarm was there, and nobody else in it.
+    first = play(*restore, "--limit", host)
+    kept = [word for word in said(first).split() if "/var/lib/docker/swarm." in word]
+    assert lab.nodes(host)[host]["ManagerStatus"]["Leader"]
     with timed("restored"):
-        assert play("restore", "-e", f"maintenance_backup={archive}", "-e", host).returncode == 0
+        assert play(*restore).returncode == 0
     assert_whole(lab, MANAGERS, WORKERS)
+    assert lab.swarm(stranded(archive))["NodeID"] != left
     assert objects(lab) == before
+    assert [lab.on(host, f"sudo ls -d {folder}").strip() for folder in kept] == kept != []
+    lab.on(host, f"sudo rm -r {kept[0]}")
 
 
 def is_locked(lab: Lab, host: str) -> bool:
@@ -679,7 +883,7 @@ def test_a_swarm_with_autolock_is_recovered_and_restored(
 
 def test_a_reset_leaves_bare_hosts_and_their_volumes(play: Callable[..., Recap], lab: Lab) -> None:
     lab.on("node4", "sudo docker volume create kept")
-    recap = play("reset", "-e", "reset_confirm=true")
+    recap = play("reset", "-e", "reset_confirm=true", "-e", "engine_remove_volumes=false")
     assert recap.returncode == 0
     for host in HOSTS:
         assert lab.try_on(host, "command -v dockerd || ls /etc/docker/daemon.json").returncode != 0

@@ -16,10 +16,10 @@ COLLECTION := .ansible/collections/ansible_collections/shoal/swarm
 # What takes long has a target of its own.
 LONG := molecule-nodes molecule-operations
 MOLECULE := $(patsubst molecule/%/molecule.yml,molecule-%,$(wildcard $(MOLECULE_GLOB)))
-MOLECULE := $(filter-out $(LONG),$(MOLECULE))
+MOLECULE := $(filter-out $(LONG) molecule-newest,$(MOLECULE))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lint types sanity units units-every build molecule test stacks operations faults demo bench lab lab-down clean
+.PHONY: help venv lint types sanity units units-every build molecule test stacks operations newest faults demo bench lab lab-down clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,8 @@ stacks: venv ## compose files, beside what the Docker CLI (28 or newer) makes of
 	PYTHONPATH=.ansible/collections pytest --quiet tests/cli
 
 operations: $(LONG) ## drains, reboots, upgrades, backups and losses: the playbooks, on five hosts
+
+newest: molecule-newest ## services on the newest engine that Debian has, 28.5
 
 faults: venv ## hosts that are killed in the middle of an update, and what else takes long
 	PYTEST_ADDOPTS="-m faults -rP" molecule test --scenario-name service

@@ -22,6 +22,8 @@ import pytest
 import yaml
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+# A host of each swarm that the tests work on.
+ENGINES = os.environ.get("ENGINES", "node1 node4").split()
 sys.path.insert(0, str(CHECKOUT / ".ansible/collections"))
 
 from ansible_collections.shoal.swarm.tests.unit import modules_under_test
@@ -288,9 +290,9 @@ def _open(host: str, address: str, variables: dict[str, Any], folder: Path) -> E
     return Engine(host, ssh, socket, variables["lab_registry"])
 
 
-@pytest.fixture(scope="session", params=["node1", "node4"])
+@pytest.fixture(scope="session", params=ENGINES)
 def engine(request: pytest.FixtureRequest, connect: Callable[[str], Engine]) -> Engine:
-    """The newer engine, in a swarm of three, and the older one, alone."""
+    """The newer engine, in a swarm of three, and the older one, alone; or the newest, alone."""
     return connect(request.param)
 
 
@@ -302,9 +304,9 @@ def swarm(connect: Callable[[str], Engine]) -> Engine:
 
 @pytest.fixture
 def name(request: pytest.FixtureRequest, connect: Callable[[str], Engine]) -> Iterator[str]:
-    """A name for the test's service, which is removed after it on both swarms."""
+    """A name for the test's service, which is removed after it on all swarms."""
     yield "web"
-    for host in ("node1", "node4"):
+    for host in ENGINES:
         connect(host).cli("service rm web", check=False)
 
 

@@ -57,8 +57,10 @@ def names(engine: Engine) -> Any:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["create"] or row.get("update", "image"))
 def test_specs_are_equal(engine: Engine, names: tuple[str, str], row: Mapping[str, Any]) -> None:
     needs = tuple(int(part) for part in row.get("api", "1.30").split("."))
-    if engine.api < needs:
-        assert engine.host == "node4"
+    api = engine.api
+    if api < needs:
+        # What came after Engine 26.1 is for the scenario newest.
+        assert api < (1, 45) or needs == (1, 46)
         pytest.skip(f"the CLI of this engine lacks it: API {row['api']}")
     by_cli, by_us = names
     image, options = engine.web(), dict(row["options"])

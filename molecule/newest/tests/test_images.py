@@ -1,0 +1,1 @@
+../../service/tests/test_images.py

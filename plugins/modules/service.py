@@ -266,8 +266,8 @@ options:
       type:
         description:
           - What is mounted. V(cluster) is a volume of a CSI driver, by name or as V(group:NAME),
-            and needs API 1.42 (Docker Engine 23.0). V(image) needs API 1.48 (Docker Engine 28.0).
-            V(npipe) is for Windows.
+            and needs API 1.42 (Docker Engine 23.0). V(image) needs API 1.48 (Docker Engine 28.0);
+            Engine 28.5 takes it for containers, and not for services. V(npipe) is for Windows.
           - The default is that of docker_swarm_service. The one of C(docker service) is V(volume).
         type: str
         choices: [bind, volume, tmpfs, npipe, cluster, image]

@@ -190,6 +190,22 @@ def test_a_stopped_leader_is_started(infra: Infra, lab: Lab) -> None:
     assert_healthy(lab, MANAGERS, WORKERS)
 
 
+def test_one_host_alone_while_a_manager_cannot_be_reached(
+    infra: Infra, lab: Lab, tmp_path: Path
+) -> None:
+    away = tmp_path / "inventory"
+    shutil.copytree(infra.inventory, away)
+    hosts = yaml.safe_load((away / "hosts.yml").read_text())
+    # Nobody listens there.
+    hosts["all"]["children"]["swarm_managers"]["hosts"]["node2"]["ansible_port"] = 9
+    (away / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    recap = infra.site("--limit", "node4", inventory=away)
+    assert recap.returncode == 0
+    assert sum(recap.counts("changed").values()) == 0
+    # The end of the play.
+    assert "Show the nodes of the swarm" in recap.output
+
+
 def test_a_sixth_host_comes_in(infra: Infra, lab: Lab) -> None:
     lab.command("add", "node6", "--group", "workers")
     recap = infra.site()

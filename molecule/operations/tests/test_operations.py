@@ -218,6 +218,7 @@ def test_a_drain_empties_the_host(play: Callable[..., Recap], lab: Lab) -> None:
         (["drain", "-e", "swarm_hosts=node4", "--limit", "node5"], "within --limit"),
         (["remove_node"], "Say which hosts"),
         (["remove_node", "-e", "swarm_hosts=nodex"], "swarm_hosts says nodex"),
+        (["reboot", "-e", "swarm_hosts=nodex"], "swarm_hosts says nodex"),
         (["reset"], "reset_confirm=true"),
         (["reset", "--limit", "node4"], "reset_confirm=true"),
         (["upgrade"], "Say to which version"),

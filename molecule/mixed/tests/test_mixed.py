@@ -138,3 +138,19 @@ def test_a_run_that_breaks_off_while_hosts_join_is_healed_by_the_next(
     assert_one_swarm(lab)
     again = infra.site()
     assert again.counts("changed") == dict.fromkeys(HOSTS, 0)
+
+
+def test_a_host_whose_libraries_are_in_a_venv(infra: Infra, lab: Lab, tmp_path: Path) -> None:
+    """As where the distribution has no packages of them; modules find them in later runs too."""
+    lab.on("node4", "sudo apt-get purge -q -y python3-docker python3-jsondiff")
+    inventory = tmp_path / "inventory"
+    shutil.copytree(infra.inventory, inventory)
+    hosts = yaml.safe_load((inventory / "hosts.yml").read_text())
+    hosts["all"]["children"]["swarm_workers"]["hosts"]["node4"]["engine_sdk"] = "venv"
+    (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    recap = infra.site(inventory=inventory)
+    assert recap.returncode == 0
+    assert recap.counts("changed")["node4"] > 0
+    assert lab.try_on("node4", "python3 -c 'import docker'").returncode != 0
+    again = infra.site(inventory=inventory)
+    assert again.counts("changed") == dict.fromkeys(HOSTS, 0)

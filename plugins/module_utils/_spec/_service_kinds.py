@@ -75,7 +75,8 @@ def _whole(value: Any, what: str) -> int:
 def _file_mode(value: Any) -> int:
     # YAML reads 0444 as octal, and a text from a template is octal as well.
     try:
-        return value if type(value) is int else int(str(value), 8)
+        is_number = isinstance(value, int) and not isinstance(value, bool)
+        return value if is_number else int(str(value), 8)
     except ValueError:
         raise InvalidOption(f"mode is an octal number such as '0444', not {value!r}") from None
 

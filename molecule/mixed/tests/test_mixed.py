@@ -86,6 +86,13 @@ def test_who_leaves_the_inventory_loses_access(lab: Lab, target: str) -> None:
     assert gone == {**dict.fromkeys(gone, False), "22/tcp": True}
 
 
+def test_who_comes_back_has_access_again(infra: Infra, lab: Lab) -> None:
+    assert infra.play("firewall.yml").returncode == 0
+    for target in FIREWALLS:
+        until(lambda host=target: all(probe(lab, "node5", host).values()))
+    assert not probe(lab, "outsider", "node2")["2377/tcp"]
+
+
 def test_two_runs_at_the_same_time_end_in_one_swarm(infra: Infra, lab: Lab) -> None:
     for host in FIREWALLS:
         lab.try_on(host, "pkill -f listen.py")

@@ -212,7 +212,10 @@ def test_a_drain_empties_the_host(play: Callable[..., Recap], lab: Lab) -> None:
     ("arguments", "says"),
     [
         (["drain"], "Say which hosts"),
-        (["drain", "-e", "swarm_hosts=node4", "-e", "drain_state=gone"], "drained or active"),
+        (
+            ["drain", "-e", "swarm_hosts=node4", "-e", "drain_state=gone"],
+            "drained, active or paused",
+        ),
         (["drain", "-e", "swarm_hosts=node4,nodex"], "swarm_hosts says nodex"),
         (["drain", "--limit", "node4"], "Say which hosts"),
         (["drain", "-e", "swarm_hosts=node4", "--limit", "node5"], "within --limit"),

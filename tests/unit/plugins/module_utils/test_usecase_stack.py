@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -30,8 +29,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack import
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._stack_plan import Seen
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import DIGEST
-from ansible_collections.shoal.swarm.plugins.module_utils._wait import WATCHED, Watch
-from ansible_collections.shoal.swarm.plugins.plugin_utils._watch import watch
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import Watch
 from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending
 from ansible_collections.shoal.swarm.tests.unit.memory_store import Refusal
 from ansible_collections.shoal.swarm.tests.unit.memory_swarm import (
@@ -600,6 +598,17 @@ def test_to_go_back_somebody_has_to_wait(host: Daemon) -> None:
     remove(host, rollback_on_failure=True, wait=False)
 
 
+def in_slices(host: Daemon, options: Document) -> tuple[Outcome[Any], Document, int]:
+    """The deploy as the controller has it executed while somebody watches."""
+    outcome, facts = ensure(host.engine, options, Run(clock=host.world.clock, watch=Watch()))
+    slices = 1
+    while outcome.waited and not outcome.waited.done:
+        slices += 1
+        watch = Watch(outcome.waited.remaining, None, outcome.waited.subject)
+        outcome, facts = wait_on(host.engine, options, Run(clock=host.world.clock, watch=watch))
+    return outcome, facts, slices
+
+
 def test_a_watched_deploy_goes_back_in_slices(host: Daemon) -> None:
     deploy(host, shop())
     before = everything(host)
@@ -607,16 +616,8 @@ def test_a_watched_deploy_goes_back_in_slices(host: Daemon) -> None:
     options = params("stack", {**given, "objects": objects(worse(host))})
     host.world.delays.task = 15
 
-    def execute(state: Document) -> Document:
-        use_case = wait_on if state else ensure
-        watch = Watch(**state)
-        outcome, _facts = use_case(host.engine, options, Run(clock=host.world.clock, watch=watch))
-        assert outcome.waited
-        more: Document = {"shown": None, "view": [], "written": {}}
-        return {WATCHED: {**asdict(outcome.waited), **more}}
-
     with pytest.raises(NotConverged) as caught:
-        watch(execute, lambda _view: None, host.world.clock)
+        in_slices(host, options)
     assert "that has not come about" not in str(caught.value)
     assert everything(host) == before
 
@@ -624,15 +625,9 @@ def test_a_watched_deploy_goes_back_in_slices(host: Daemon) -> None:
 def test_a_watched_deploy_ends_in_slices(host: Daemon) -> None:
     host.world.delays.task = 30
     options = params("stack", {"name": "shop", "objects": objects(shop())})
-    run = Run(clock=host.world.clock, watch=Watch())
-    outcome, facts = ensure(host.engine, options, run)
-    slices = 1
-    while not (outcome.waited and outcome.waited.done):
-        assert outcome.waited
-        slices += 1
-        watch = Watch(outcome.waited.remaining, None, outcome.waited.subject)
-        outcome, facts = wait_on(host.engine, options, Run(clock=host.world.clock, watch=watch))
+    outcome, facts, slices = in_slices(host, options)
     assert slices > 2
+    assert outcome.waited
     assert {section.title for section in outcome.waited.view} == {
         "service shop_web",
         "service shop_db",

@@ -47,6 +47,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Outcome,
     Run,
+    first_look,
     reconcile,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
@@ -174,7 +175,7 @@ def ensure(
     def observe() -> Seen:
         return _look(engine, task)
 
-    before = observe()
+    before = first_look(observe, run.clock)
     task = replace(task, first=_versions(task, before))
     decide = decide_absent if params["state"] == ABSENT else decide_present
     operations = _operations(engine, kind)

@@ -48,6 +48,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     Outcome,
     Run,
     converge,
+    first_look,
     reconcile,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict, wait_until
@@ -85,7 +86,7 @@ def ensure(
         refuse_newer(ROWS, params, engine.api_version)
     values = wanted(ROWS, params) if is_wanted else {}
     require_manager(membership(engine.info()))
-    first = _look(engine, name)
+    first = first_look(lambda: _look(engine, name), run.clock)
 
     def observe() -> Seen:
         seen = _look(engine, name)

@@ -47,6 +47,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     Outcome,
     Run,
     converge,
+    first_look,
     patiently,
     reconcile,
 )
@@ -169,7 +170,7 @@ def _once_down(
     A node that has just left looks like one that is alive until its heartbeats are missed.
     """
     started = run.clock.now()
-    nodes = observe()
+    nodes = first_look(observe, run.clock)
     period = 0.0
     while True:
         alive = [node for request in requests for node in _should_be_down(nodes, request, member)]

@@ -64,6 +64,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import 
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Outcome,
     Run,
+    first_look,
+    patiently,
     reconcile,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait import wait
@@ -102,7 +104,7 @@ def ensure(
     values = _effective(wanted(ROWS, params))
     require_manager(membership(engine.info()))
     observe = _observer(engine, params)
-    before = observe()
+    before = first_look(observe, run.clock)
     decide = _decider(params, values, before)
     outcome = reconcile(engine, observe, decide, run, first=before)
     outcome = _with_what_was_lost(outcome, decide)
@@ -110,7 +112,7 @@ def ensure(
     if params["wait"] and service and not outcome.check_mode:
         left_as = fingerprint(service["Spec"])
         outcome = _converged(engine, params, run, outcome, service["ID"], outcome.changed, left_as)
-    return outcome, facts(engine, outcome.observed)
+    return outcome, patiently(lambda: facts(engine, outcome.observed), run.clock)
 
 
 def wait_on(
@@ -119,7 +121,7 @@ def wait_on(
     """Take up the wait of an earlier execution, which has carried out the task."""
     outcome = Outcome((), (), Seen(None), False)
     outcome = _converged(engine, _settled(params), run, outcome, **run.subject)
-    return outcome, facts(engine, outcome.observed)
+    return outcome, patiently(lambda: facts(engine, outcome.observed), run.clock)
 
 
 def _converged(
@@ -133,9 +135,10 @@ def _converged(
 ) -> Outcome[Seen]:
     waited = wait(engine, service_id, params, run, has_written)
     waited = replace(waited, subject={**waited.subject, "left_as": left_as})
-    service = None if params["state"] == ABSENT else engine.service(service_id)
+    is_absent = params["state"] == ABSENT
+    service = None if is_absent else patiently(lambda: engine.service(service_id), run.clock)
     if waited.done and service and fingerprint(service["Spec"]) != left_as:
-        _refuse_foreign_change(engine, params, service)
+        _refuse_foreign_change(patiently(_observer(engine, params), run.clock), params, service)
     warnings = outcome.warnings
     if waited.done and has_written and service and params["state"] == PRESENT:
         warnings += _told_of_rollback(service)
@@ -164,7 +167,7 @@ def fingerprint(document: Mapping[str, Any]) -> int:
 
 
 def _refuse_foreign_change(
-    engine: Engine, params: Mapping[str, Any], service: Mapping[str, Any]
+    seen: Seen, params: Mapping[str, Any], service: Mapping[str, Any]
 ) -> None:
     """Somebody else has written the service while we waited: is it still as the task asked?"""
     has_rolled_back = (service.get("UpdateStatus") or {}).get("State") in ROLLBACKS
@@ -172,7 +175,7 @@ def _refuse_foreign_change(
         return
     values = _effective(wanted(ROWS, params))
     # A restart is not asked for once more.
-    rest = decide(_observer(engine, params)(), {**params, "force_update": None}, values)
+    rest = decide(seen, {**params, "force_update": None}, values)
     if rest.changed:
         before, after = differing(rest.actions[0].before, rest.actions[0].after)
         raise NotConverged(

@@ -511,6 +511,20 @@ def test_real_again_changes_nothing_and_moves_no_version(
     assert step.done(world)
 
 
+@pytest.mark.parametrize(
+    "step",
+    [step for step in STEPS if step.name.startswith("change")],
+    ids=lambda step: f"{step.module}-{step.name}",
+)
+def test_a_task_that_begins_during_an_election_is_carried_out(
+    world: World, step: Step, task: Task
+) -> None:
+    # Half a second of ours.
+    world.daemons[0].swarm_or_fail().elects_until = world.now() + 1800
+    assert task()["changed"] is True
+    assert step.done(world)
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 @pytest.mark.parametrize("module", ["service_info", "service_logs"])
 def test_what_reads_services_never_changes_anything(

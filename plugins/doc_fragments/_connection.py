@@ -71,8 +71,8 @@ options:
   use_ssh_client:
     description:
       - For C(ssh://) in O(docker_host), use the C(ssh) program of the host that the task runs on
-        instead of the Python library paramiko. The Docker SDK wants paramiko to be installed all the
-        same.
+        instead of the Python library paramiko, which the Docker SDK wants to be installed all
+        the same.
     type: bool
     default: false
   validate_certs:

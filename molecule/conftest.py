@@ -111,6 +111,15 @@ class Infra:
         return self.play("site.yml", *arguments, inventory=inventory)
 
 
+@contextlib.contextmanager
+def changed_hosts(inventory: Path) -> Iterator[dict[str, Any]]:
+    """The hosts of each group of the inventory, to be changed in its file."""
+    file = inventory / "hosts.yml"
+    content = yaml.safe_load(file.read_text())
+    yield {name: group["hosts"] for name, group in content["all"]["children"].items()}
+    file.write_text(yaml.safe_dump(content))
+
+
 def finish(process: subprocess.Popen[str]) -> Recap:
     output, _nothing = process.communicate()
     # Shown by pytest where a test fails.

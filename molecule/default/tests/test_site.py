@@ -10,8 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import yaml
-from conftest import Infra, Lab, Recap
+from conftest import Infra, Lab, Recap, changed_hosts
 
 MANAGERS = ["node1", "node2", "node3"]
 WORKERS = ["node4", "node5"]
@@ -193,12 +192,10 @@ def test_a_stopped_leader_is_started(infra: Infra, lab: Lab) -> None:
 def test_one_host_alone_while_a_manager_cannot_be_reached(
     infra: Infra, lab: Lab, tmp_path: Path
 ) -> None:
-    away = tmp_path / "inventory"
-    shutil.copytree(infra.inventory, away)
-    hosts = yaml.safe_load((away / "hosts.yml").read_text())
-    # Nobody listens there.
-    hosts["all"]["children"]["swarm_managers"]["hosts"]["node2"]["ansible_port"] = 9
-    (away / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    away = shutil.copytree(infra.inventory, tmp_path / "inventory")
+    with changed_hosts(away) as groups:
+        # Nobody listens there.
+        groups["swarm_managers"]["node2"]["ansible_port"] = 9
     recap = infra.site("--limit", "node4", inventory=away)
     assert recap.returncode == 0
     assert sum(recap.counts("changed").values()) == 0
@@ -217,11 +214,9 @@ def test_a_sixth_host_comes_in(infra: Infra, lab: Lab) -> None:
 def test_a_host_that_leaves_the_inventory_loses_its_access(
     infra: Infra, lab: Lab, tmp_path: Path
 ) -> None:
-    smaller = tmp_path / "inventory"
-    shutil.copytree(infra.inventory, smaller)
-    hosts = yaml.safe_load((smaller / "hosts.yml").read_text())
-    del hosts["all"]["children"]["swarm_workers"]["hosts"]["node6"]
-    (smaller / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    smaller = shutil.copytree(infra.inventory, tmp_path / "inventory")
+    with changed_hosts(smaller) as groups:
+        del groups["swarm_workers"]["node6"]
     recap = infra.site(inventory=smaller)
     assert_ok(recap, HOSTS)
     assert not connects(lab, "node6", "node1", 7946)

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from conftest import Infra, Lab, until
+from conftest import Infra, Lab, changed_hosts, until
 
 MANAGERS = ["node1", "node2", "node3"]
 WORKERS = ["node4", "node5"]
@@ -65,11 +64,9 @@ def test_the_ports_are_open_to_the_swarm_and_to_nobody_else(lab: Lab, target: st
 @pytest.fixture(scope="module")
 def others_allowed(listeners: None, infra: Infra, lab: Lab, tmp_path_factory: Any) -> None:
     """A worker has left the inventory, and a host that is in no swarm may come in."""
-    inventory = tmp_path_factory.mktemp("fewer") / "inventory"
-    shutil.copytree(infra.inventory, inventory)
-    hosts = yaml.safe_load((inventory / "hosts.yml").read_text())
-    del hosts["all"]["children"]["swarm_workers"]["hosts"]["node5"]
-    (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    inventory = shutil.copytree(infra.inventory, tmp_path_factory.mktemp("fewer") / "inventory")
+    with changed_hosts(inventory) as groups:
+        del groups["swarm_workers"]["node5"]
     extra = json.dumps({"firewall_extra_peers": [lab.address("outsider")]})
     run = infra.play("firewall.yml", "-e", extra, inventory=inventory)
     assert run.returncode == 0
@@ -150,11 +147,9 @@ def test_a_run_that_breaks_off_while_hosts_join_is_healed_by_the_next(
 def test_a_host_whose_libraries_are_in_a_venv(infra: Infra, lab: Lab, tmp_path: Path) -> None:
     """As where the distribution has no packages of them; modules find them in later runs too."""
     lab.on("node4", "sudo apt-get purge -q -y python3-docker python3-jsondiff")
-    inventory = tmp_path / "inventory"
-    shutil.copytree(infra.inventory, inventory)
-    hosts = yaml.safe_load((inventory / "hosts.yml").read_text())
-    hosts["all"]["children"]["swarm_workers"]["hosts"]["node4"]["engine_sdk"] = "venv"
-    (inventory / "hosts.yml").write_text(yaml.safe_dump(hosts))
+    inventory = shutil.copytree(infra.inventory, tmp_path / "inventory")
+    with changed_hosts(inventory) as groups:
+        groups["swarm_workers"]["node4"]["engine_sdk"] = "venv"
     recap = infra.site(inventory=inventory)
     assert recap.returncode == 0
     assert recap.counts("changed")["node4"] > 0

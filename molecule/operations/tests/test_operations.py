@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CHECKOUT, Infra, Lab, Recap, run, timed, until
+from conftest import CHECKOUT, Infra, Lab, Recap, changed_hosts, run, timed, until
 
 MANAGERS = ["node1", "node2", "node3"]
 WORKERS = ["node4", "node5"]
@@ -500,12 +500,10 @@ def test_a_dead_host_under_another_name_and_its_ghosts(
 ) -> None:
     def remove(name: str, *arguments: str) -> Recap:
         """With an inventory that has node5 under this name, at an address outside the swarm."""
-        folder = tmp_path / name
-        shutil.copytree(variables, folder, dirs_exist_ok=True)
-        inventory = yaml.safe_load((folder / "hosts.yml").read_text())
-        workers = inventory["all"]["children"]["swarm_workers"]["hosts"]
-        workers[name] = {**workers.pop("node5"), "ansible_host": "127.0.0.1", "ansible_port": 1}
-        (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
+        folder = shutil.copytree(variables, tmp_path / name, dirs_exist_ok=True)
+        with changed_hosts(folder) as groups:
+            workers = groups["swarm_workers"]
+            workers[name] = {**workers.pop("node5"), "ansible_host": "127.0.0.1", "ansible_port": 1}
         arguments = ("-e", f"swarm_hosts={name}", *arguments)
         return infra.play("shoal.swarm.remove_node", *arguments, inventory=folder)
 

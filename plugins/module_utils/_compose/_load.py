@@ -82,13 +82,12 @@ def files_wanted(
         for entry in service.get("env_file", [])
     ]
     for section in ("secrets", "configs"):
+        # The last one has replaced those before it.
+        origin = {name: s.file for s, d in zip(sources, documents) for name in d.get(section, {})}
         for name, definition in whole.get(section, {}).items():
             if "file" in definition:
-                # The last one has replaced those before it.
-                file = [s.file for s, d in zip(sources, documents) if name in d.get(section, {})][
-                    -1
-                ]
-                wanted.append(WantedFile(definition["file"], f"{file}: {section}.{name}.file"))
+                where = f"{origin[name]}: {section}.{name}.file"
+                wanted.append(WantedFile(definition["file"], where))
     return list({file.path: file for file in sorted(wanted, key=_optional_first)}.values())
 
 

@@ -69,6 +69,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile im
     reconcile,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service_wait import wait
+from ansible_collections.shoal.swarm.plugins.module_utils._wait import Clock
 
 PRESENT, ABSENT, ROLLED_BACK = "present", "absent", "rolled_back"
 STATES = (PRESENT, ABSENT, ROLLED_BACK)
@@ -138,7 +139,7 @@ def _converged(
     is_absent = params["state"] == ABSENT
     service = None if is_absent else patiently(lambda: engine.service(service_id), run.clock)
     if waited.done and service and fingerprint(service["Spec"]) != left_as:
-        _refuse_foreign_change(patiently(_observer(engine, params), run.clock), params, service)
+        _refuse_foreign_change(engine, params, service, run.clock)
     warnings = outcome.warnings
     if waited.done and has_written and service and params["state"] == PRESENT:
         warnings += _told_of_rollback(service)
@@ -167,13 +168,14 @@ def fingerprint(document: Mapping[str, Any]) -> int:
 
 
 def _refuse_foreign_change(
-    seen: Seen, params: Mapping[str, Any], service: Mapping[str, Any]
+    engine: Engine, params: Mapping[str, Any], service: Mapping[str, Any], clock: Clock
 ) -> None:
     """Somebody else has written the service while we waited: is it still as the task asked?"""
     has_rolled_back = (service.get("UpdateStatus") or {}).get("State") in ROLLBACKS
     if params["state"] != PRESENT or has_rolled_back:
         return
     values = _effective(wanted(ROWS, params))
+    seen = patiently(_observer(engine, params), clock)
     # A restart is not asked for once more.
     rest = decide(seen, {**params, "force_update": None}, values)
     if rest.changed:
@@ -407,18 +409,25 @@ def decide_rolled_back(seen: Seen, params: Mapping[str, Any]) -> Plan:
     if before == after:
         # Defaults that one of them leaves to the engine, or fields that no option is for.
         before, after = raw
-    action = Action(
-        f"roll back service {name}",
+    return Plan((rollback(seen.service, before, after),))
+
+
+def rollback(
+    service: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any], group: str = ""
+) -> Action:
+    """Have the swarm return the service to its previous spec."""
+    return Action(
+        f"roll back service {service['Spec']['Name']}",
         "service_rollback",
         {
-            "service_id": seen.service["ID"],
-            "version": seen.service["Version"]["Index"],
-            "spec": spec,
+            "service_id": service["ID"],
+            "version": service["Version"]["Index"],
+            "spec": service["Spec"],
         },
         before,
         after,
+        group,
     )
-    return Plan((action,))
 
 
 def _refuse_for_mode(params: Mapping[str, Any], mode: str) -> None:

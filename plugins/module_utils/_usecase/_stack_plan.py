@@ -47,7 +47,10 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     stored,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._image import Pinned
-from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import fingerprint
+from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import (
+    fingerprint,
+    rollback,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._versions import (
     ASSUME_SAME,
     VERSION_OF,
@@ -228,25 +231,11 @@ def decide_back(
     }
     removals = [_removal("service", there[name], SERVICES) for name in created if name in there]
     rollbacks = (
-        (name, _rollback(name, there[name], *differing(show(there[name]["Spec"]), show(spec))))
+        (name, rollback(service, *differing(show(service["Spec"]), show(spec)), SERVICES))
         for name, spec in previous.items()
+        for service in [there[name]]
     )
     return Plan((*removals, *_in_order(rollbacks, there, previous)))
-
-
-def _rollback(name: str, service: Document, before: Document, after: Document) -> Action:
-    return Action(
-        f"roll back service {name}",
-        "service_rollback",
-        {
-            "service_id": service["ID"],
-            "version": service["Version"]["Index"],
-            "spec": service["Spec"],
-        },
-        before,
-        after,
-        SERVICES,
-    )
 
 
 # Removing

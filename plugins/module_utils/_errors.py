@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class SwarmError(Exception):
     """Base of all our errors; its text is the one line that the user reads."""
@@ -114,6 +117,19 @@ _BY_TEXT: tuple[tuple[str, type[EngineError]], ...] = (
     ("rpc error: code = unavailable", AmbiguousWrite),
 )
 _BY_STATUS: dict[int, type[EngineError]] = {404: NotFound, 409: NameTaken}
+
+
+def kind_of(value: Any) -> str:
+    """What a value is in a message, where it may be long, or for nobody's eyes."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, (int, float)) else "a text"
 
 
 def from_engine(doing: str, status: int, text: str) -> EngineError:

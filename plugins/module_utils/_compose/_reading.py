@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption, kind_of
 
 # Longer than any real document nests; one that holds itself (by YAML anchors) nests without end.
 _DEEPEST = 50
@@ -134,19 +134,6 @@ def described(value: Any) -> str:
         return kind_of(value)
     text = str(value)
     return f"'{text[:60]}...'" if len(text) > 60 else f"'{text}'"
-
-
-def kind_of(value: Any) -> str:
-    """What a value is, without saying it."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    if isinstance(value, bool):
-        return "true or false"
-    return "a number" if isinstance(value, (int, float)) else "a text"
 
 
 def mapping_of(value: Any) -> dict[str, Any]:

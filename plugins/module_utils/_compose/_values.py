@@ -21,10 +21,9 @@ from ansible_collections.shoal.swarm.plugins.module_utils._compose._reading impo
     Place,
     described,
     items,
-    kind_of,
     mapping_of,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption, kind_of
 from ansible_collections.shoal.swarm.plugins.module_utils._units import NANOSECONDS, bytes_of
 
 _LARGEST = 2**63 - 1

@@ -17,11 +17,10 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption, kind_of
 from ansible_collections.shoal.swarm.plugins.module_utils._image import image, is_same
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import (
     Kind,
-    described,
     named_texts,
     text_of,
 )
@@ -112,7 +111,7 @@ def _environment(value: Any) -> list[str]:
         if not name or not equals:
             # Not the item itself: it may hold a password.
             raise InvalidOption(
-                f"entry {number} of the list, {described(item)}, is not NAME=value; a variable "
+                f"entry {number} of the list, {kind_of(item)}, is not NAME=value; a variable "
                 "without a value is NAME=, and one of the host's own environment is not looked up"
             )
         # Of a name that comes twice the last one counts, as in the CLI.
@@ -462,11 +461,11 @@ def _networks(value: Sequence[Any]) -> list[dict[str, Any]]:
         aliases, options = network.get("aliases", []), network.get("options", {})
         if not isinstance(aliases, list):
             raise InvalidOption(
-                f"{name}: aliases is a list of names, as [db], not {described(aliases)}"
+                f"{name}: aliases is a list of names, as [db], not {kind_of(aliases)}"
             )
         if not isinstance(options, Mapping):
             raise InvalidOption(
-                f"{name}: options is a mapping, as {{NAME: value}}, not {described(options)}"
+                f"{name}: options is a mapping, as {{NAME: value}}, not {kind_of(options)}"
             )
         entry: dict[str, Any] = {"Target": name}
         if aliases:

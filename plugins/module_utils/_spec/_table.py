@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
+from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption, kind_of
 from ansible_collections.shoal.swarm.plugins.module_utils._units import (
     bytes_of,
     cpus,
@@ -71,14 +71,8 @@ def text_of(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (Mapping, list, tuple)):
-        raise InvalidOption(f"{described(value)} stands where a text belongs")
+        raise InvalidOption(f"{kind_of(value)} stands where a text belongs")
     return str(value)
-
-
-def described(value: Any) -> str:
-    """What a value is, where the value itself may be long, or for nobody's eyes."""
-    kinds = ((Mapping, "a mapping"), (str, "a text"), (Sequence, "a list"), (type(None), "null"))
-    return next((name for kind, name in kinds if isinstance(value, kind)), f"{value!r}")
 
 
 def one_shot(params: Mapping[str, Any], option: str) -> str | bool:

@@ -19,7 +19,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     COMPLETE,
     RUNNING,
     TERMINAL,
-    engine_time,
     of_last_run,
     since,
 )
@@ -35,6 +34,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._tasks import (
     count,
     image_of,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._units import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Section
 
 # More slots than these are told in numbers, as the CLI does it.

@@ -10,9 +10,8 @@ cli/command/service/progress), but a rollback is not a success, and every wait e
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import (
@@ -22,6 +21,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import 
     mode_of,
     monitor_seconds,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._units import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict
 
 RUNNING = "running"
@@ -316,13 +316,3 @@ def newest_failure(tasks: Sequence[Document]) -> Document | None:
 
 def _joined(*parts: str) -> str:
     return "; ".join(part for part in parts if part)
-
-
-def engine_time(text: str) -> datetime:
-    """RFC 3339 with nanoseconds, which Python 3.9 does not read by itself."""
-    match = re.match(r"(\d+-\d+-\d+T\d+:\d+:\d+)(?:\.(\d{1,6})\d*)?(Z|[+-]\d+:\d+)\Z", text)
-    if not match:
-        return datetime.fromtimestamp(0, timezone.utc)
-    seconds, fraction, zone = match.groups()
-    zone = "+00:00" if zone == "Z" else zone
-    return datetime.fromisoformat(f"{seconds}.{(fraction or '0').ljust(6, '0')}{zone}")

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Durations, sizes and CPU shares: from what people write to the API's integers and back."""
+"""Durations, times, sizes and CPU shares: from what people write to the API's values and back."""
 
 from __future__ import annotations
 
 import re
+from datetime import datetime, timezone
 from decimal import Decimal
 
 from ansible_collections.shoal.swarm.plugins.module_utils._errors import InvalidOption
@@ -87,3 +88,13 @@ def nano_cpus(value: float | str) -> int:
 def cpus(value: int) -> float:
     """500000000 is `0.5` of a CPU."""
     return value / 10**9
+
+
+def engine_time(text: str) -> datetime:
+    """RFC 3339 with nanoseconds, which Python 3.9 does not read by itself."""
+    match = re.match(r"(\d+-\d+-\d+T\d+:\d+:\d+)(?:\.(\d{1,6})\d*)?(Z|[+-]\d+:\d+)\Z", text)
+    if not match:
+        return datetime.fromtimestamp(0, timezone.utc)
+    seconds, fraction, zone = match.groups()
+    zone = "+00:00" if zone == "Z" else zone
+    return datetime.fromisoformat(f"{seconds}.{(fraction or '0').ljust(6, '0')}{zone}")

@@ -21,7 +21,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     require_manager,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import Plan
-from ansible_collections.shoal.swarm.plugins.module_utils._ready import engine_time
+from ansible_collections.shoal.swarm.plugins.module_utils._units import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._drain_plan import (
     DRAINED,
     START_FIRST,

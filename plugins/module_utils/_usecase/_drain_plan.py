@@ -40,7 +40,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     ROLLBACK_PAUSED,
     RUNNING,
     TERMINAL,
-    engine_time,
     service_converged,
     task_errors,
 )
@@ -52,7 +51,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._service import 
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import OWN_LABELS
 from ansible_collections.shoal.swarm.plugins.module_utils._tasks import OVER, task_name
-from ansible_collections.shoal.swarm.plugins.module_utils._units import NANOSECONDS, duration
+from ansible_collections.shoal.swarm.plugins.module_utils._units import (
+    NANOSECONDS,
+    duration,
+    engine_time,
+)
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import (
     Request,
     find,

@@ -33,7 +33,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     require_manager,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._plan import Action, Plan
-from ansible_collections.shoal.swarm.plugins.module_utils._ready import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._node import (
     AVAILABILITY,
     LABELS,
@@ -42,7 +41,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._spec._node import (
     labels_after,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._spec._table import shown
-from ansible_collections.shoal.swarm.plugins.module_utils._units import NANOSECONDS
+from ansible_collections.shoal.swarm.plugins.module_utils._units import NANOSECONDS, engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Outcome,
     Run,

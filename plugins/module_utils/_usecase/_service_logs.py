@@ -25,8 +25,8 @@ from ansible_collections.shoal.swarm.plugins.module_utils._membership import (
     membership,
     require_manager,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._ready import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._tasks import container_of, task_name
+from ansible_collections.shoal.swarm.plugins.module_utils._units import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import name_of
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Run,

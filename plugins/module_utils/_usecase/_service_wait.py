@@ -19,11 +19,11 @@ from ansible_collections.shoal.swarm.plugins.module_utils._progress import (
     service_progress,
 )
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
-    engine_time,
     newest_failure,
     service_converged,
     tasks_gone,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._units import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._node import name_of
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import (
     Run,

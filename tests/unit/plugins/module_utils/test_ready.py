@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
-    engine_time,
     newest_failure,
     service_converged,
     task_errors,
     tasks_gone,
 )
+from ansible_collections.shoal.swarm.plugins.module_utils._units import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)

@@ -17,7 +17,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._errors import (
     NotConverged,
     WrongState,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._ready import engine_time
+from ansible_collections.shoal.swarm.plugins.module_utils._units import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._reconcile import Outcome, Run
 from ansible_collections.shoal.swarm.plugins.module_utils._usecase._service import Seen, ensure
 from ansible_collections.shoal.swarm.tests.unit.memory_service import Ending

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -111,7 +111,8 @@ def ensure(
     before = first_look(deed.observe, run.clock)
 
     def written(after: Seen) -> dict[str, Any]:
-        return _written(before, after, params["name"])
+        order = deed.stack.services if deed.stack else ()
+        return _written(before, after, params["name"], order)
 
     try:
         outcome = reconcile(engine, deed.observe, deed.first, run, deed.operations, before)
@@ -402,12 +403,14 @@ class _Writer:
 # Waiting
 
 
-def _written(before: Seen, after: Seen, name: str) -> dict[str, Any]:
+def _written(before: Seen, after: Seen, name: str, order: Iterable[str]) -> dict[str, Any]:
     """What the wait has to know of the deploy: which services it has made, and which changed.
 
-    Of those it has the fingerprints of the specs from before, by which the way back is found.
+    Of those it has the fingerprints of the specs from before, by which the way back is found. All
+    in the file's order, as the swarm lists services in one that says nothing.
     """
-    old, new = before.services_of(name), after.services_of(name)
+    old, there = before.services_of(name), after.services_of(name)
+    new = {called: there[called] for called in (*order, *there) if called in there}
     return {
         "created": [called for called in new if called not in old],
         "updated": {

@@ -119,19 +119,6 @@ _BY_TEXT: tuple[tuple[str, type[EngineError]], ...] = (
 _BY_STATUS: dict[int, type[EngineError]] = {404: NotFound, 409: NameTaken}
 
 
-def kind_of(value: Any) -> str:
-    """What a value is in a message, where it may be long, or for nobody's eyes."""
-    if value is None:
-        return "nothing"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    if isinstance(value, bool):
-        return "true or false"
-    return "a number" if isinstance(value, (int, float)) else "a text"
-
-
 def from_engine(doing: str, status: int, text: str) -> EngineError:
     """The error that an HTTP answer of the engine means; `doing` says what we tried."""
     lowered = text.lower()
@@ -147,3 +134,16 @@ def tells_absence(error: EngineError) -> bool:
     with status 500 (moby daemon/cluster/helpers.go, getNetwork).
     """
     return isinstance(error, NotFound) or (error.status == 500 and "not found" in str(error))
+
+
+def kind_of(value: Any) -> str:
+    """What a value is in a message, where it may be long, or for nobody's eyes."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return "a mapping"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    if isinstance(value, bool):
+        return "true or false"
+    return "a number" if isinstance(value, (int, float)) else "a text"

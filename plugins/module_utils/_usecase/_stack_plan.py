@@ -231,9 +231,8 @@ def decide_back(
     }
     removals = [_removal("service", there[name], SERVICES) for name in created if name in there]
     rollbacks = (
-        (name, rollback(service, *differing(show(service["Spec"]), show(spec)), SERVICES))
+        (name, rollback(there[name], *differing(show(there[name]["Spec"]), show(spec)), SERVICES))
         for name, spec in previous.items()
-        for service in [there[name]]
     )
     return Plan((*removals, *_in_order(rollbacks, there, previous)))
 

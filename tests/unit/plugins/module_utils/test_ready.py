@@ -15,7 +15,6 @@ from ansible_collections.shoal.swarm.plugins.module_utils._ready import (
     task_errors,
     tasks_gone,
 )
-from ansible_collections.shoal.swarm.plugins.module_utils._units import engine_time
 from ansible_collections.shoal.swarm.plugins.module_utils._wait import Look, Verdict
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -526,17 +525,3 @@ def test_errors_are_told_once_each_the_newest_first_and_three_at_most() -> None:
     assert task_errors(tasks, NODES) == (
         "rejected: no image; failed on node2: exit 2; failed on node1: exit 1"
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "moment"),
-    [
-        ("2026-01-01T12:00:00Z", NOW),
-        ("2026-01-01T12:00:00.5Z", NOW + timedelta(seconds=0.5)),
-        ("2026-01-01T12:00:00.123456789Z", NOW + timedelta(microseconds=123456)),
-        ("2026-01-01T14:00:00.000000001+02:00", NOW),
-        ("0001-01-01 some day", datetime.fromtimestamp(0, timezone.utc)),
-    ],
-)
-def test_the_engines_time_is_read_to_the_microsecond(text: str, moment: datetime) -> None:
-    assert engine_time(text) == moment

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
@@ -13,6 +14,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._units import (
     bytes_of,
     cpus,
     duration,
+    engine_time,
     nano_cpus,
     nanoseconds,
     size,
@@ -20,6 +22,7 @@ from ansible_collections.shoal.swarm.plugins.module_utils._units import (
 
 SECOND = 10**9
 DAY = 86400 * SECOND
+NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 
 
 def numbers() -> list[int]:
@@ -133,3 +136,17 @@ def test_cpus_are_read_as_billionths_and_read_back(written: float | str, meant: 
 def test_what_is_no_number_of_cpus_is_refused(written: float | str) -> None:
     with pytest.raises(InvalidOption, match="is not a number of CPUs"):
         nano_cpus(written)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-01T12:00:00Z", NOON),
+        ("2026-01-01T12:00:00.5Z", NOON + timedelta(seconds=0.5)),
+        ("2026-01-01T12:00:00.123456789Z", NOON + timedelta(microseconds=123456)),
+        ("2026-01-01T14:00:00.000000001+02:00", NOON),
+        ("0001-01-01 some day", datetime.fromtimestamp(0, timezone.utc)),
+    ],
+)
+def test_the_engines_time_is_read_to_the_microsecond(text: str, moment: datetime) -> None:
+    assert engine_time(text) == moment
